@@ -1,0 +1,47 @@
+# Every target sets up what it needs; .venv is made again only when the pinned requirements change.
+PYTHON ?= python3
+EVENTS ?= 2000
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help install demo serve produce reset test check format clean
+
+help: ## what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+install: $(READY) ## the virtual environment, pinned
+
+$(READY): requirements.txt requirements-dev.txt constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+demo: $(READY) ## the whole pipeline on EVENTS events, every one of them checked
+	@$(BIN)/python -m local demo --events $(EVENTS) $(ARGS)
+
+serve: $(READY) ## the same pipeline, kept running until Ctrl-C; API on http://127.0.0.1:8000
+	@$(BIN)/python -m local serve $(ARGS)
+
+produce: $(READY) ## put EVENTS events on the stream of a running `make serve`
+	@$(BIN)/python -m producer send --events $(EVENTS) $(ARGS)
+
+reset: $(READY) ## forget what `make serve` has stored
+	@$(BIN)/python -m local reset $(ARGS)
+
+test: $(READY) ## all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(READY) ## format, lint, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(READY) ## put the code into the shape that `make check` wants
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean: ## remove everything that the targets made
+	rm -rf $(VENV) .local .pytest_cache .mypy_cache .ruff_cache .hypothesis dist

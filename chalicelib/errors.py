@@ -1,0 +1,77 @@
+"""Everything the lifecycle history raises on purpose.
+
+    LifecycleError
+    ├── ConfigurationError          the operator: a setting is missing or unusable
+    ├── RecordError                 the producer: this record fails the same way every time; quarantined
+    │   ├── InvalidEventError
+    │   └── RefusedItemError
+    ├── RequestError                the API's caller: 4xx, never retried by us
+    │   ├── InvalidRequestError
+    │   └── ProductNotFoundError
+    ├── StorageError                time: DynamoDB refused the call or did not answer; waited out
+    │   ├── ThrottledError
+    │   └── UnavailableError
+    └── UnfinishedBatchError        Lambda: by delivering the batch again
+
+The branch says who acts.  botocore's errors stop at `storage.py`; a bug of ours has no class here,
+so that it escapes loudly.
+"""
+
+
+class LifecycleError(Exception):
+    """Base class: `except LifecycleError` catches all of ours and none of theirs."""
+
+
+class ConfigurationError(LifecycleError):
+    """A setting is missing or unusable.  The message names it."""
+
+
+class RecordError(LifecycleError):
+    """A stream record that fails the same way on every delivery: a poison pill.
+
+    `reason` is a short code to count and filter by, the message a sentence that says what and where.
+    """
+
+    def __init__(self, reason: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.reason = reason
+
+
+class InvalidEventError(RecordError):
+    """The record's data is not a lifecycle event."""
+
+
+class RefusedItemError(RecordError):
+    """DynamoDB refuses this item for what it is, so it will refuse it every time."""
+
+
+class RequestError(LifecycleError):
+    """The API's caller asked for something we cannot give."""
+
+
+class InvalidRequestError(RequestError):
+    """A serial, parameter or cursor is malformed or out of range."""
+
+
+class ProductNotFoundError(RequestError):
+    """Nothing has been recorded about this product."""
+
+    def __init__(self, serial: str) -> None:
+        super().__init__(f"no history for product {serial!r}")
+        self.serial = serial
+
+
+class StorageError(LifecycleError):
+    """DynamoDB refused the call or did not answer, through no fault of the item."""
+
+
+class ThrottledError(StorageError):
+    """DynamoDB asked us to slow down."""
+
+
+class UnavailableError(StorageError):
+    """DynamoDB is down, denies access, or the table or its key is missing."""
+
+
+class UnfinishedBatchError(LifecycleError):
+    """Time ran out before every record had its place, and the mapping does not listen to reports."""

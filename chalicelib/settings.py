@@ -1,0 +1,75 @@
+"""What the environment says, read when first asked and never at import.
+
+The only place that reads environment variables.  One variable names the stage; every name follows from
+it (`lifecycle-<stage>-…`, the names infra/resources.yaml gives), and each can be set on its own:
+
+    LIFECYCLE_STAGE               local            which stack this is
+    LIFECYCLE_STREAM              lifecycle-<stage>-events
+    LIFECYCLE_HISTORY_TABLE       lifecycle-<stage>-history
+    LIFECYCLE_QUARANTINE_TABLE    lifecycle-<stage>-quarantine
+    LIFECYCLE_DEAD_LETTER_QUEUE   lifecycle-<stage>-dead-letters
+    LIFECYCLE_PARKING_QUEUE       lifecycle-<stage>-parking
+    LIFECYCLE_PARTIAL_RESPONSES   off              `on` once the mapping listens to batch item failures
+
+Endpoints are never mentioned here: boto3 honours AWS_ENDPOINT_URL, so "local" is an environment.
+"""
+
+import os
+import re
+
+from chalicelib.errors import ConfigurationError
+
+APP_NAME = "lifecycle"
+
+_STAGE = re.compile(r"[a-z][a-z0-9-]{0,30}")
+
+
+def stage() -> str:
+    """The stage whose stream and tables are used.  Raises ConfigurationError for an unusable name."""
+    name = os.environ.get("LIFECYCLE_STAGE") or "local"
+    if _STAGE.fullmatch(name) is None:
+        raise ConfigurationError(
+            f"LIFECYCLE_STAGE: expected a lower-case letter, then up to 30 of a-z 0-9 -, got {name!r}"
+        )
+    return name
+
+
+def stream_name() -> str:
+    """The Kinesis stream that lifecycle events arrive on."""
+    return _named("LIFECYCLE_STREAM", "events")
+
+
+def history_table() -> str:
+    """The DynamoDB table of events by product."""
+    return _named("LIFECYCLE_HISTORY_TABLE", "history")
+
+
+def quarantine_table() -> str:
+    """The DynamoDB table of records set aside."""
+    return _named("LIFECYCLE_QUARANTINE_TABLE", "quarantine")
+
+
+def dead_letter_queue() -> str:
+    """The SQS queue of batches that Lambda gave up on."""
+    return _named("LIFECYCLE_DEAD_LETTER_QUEUE", "dead-letters")
+
+
+def parking_queue() -> str:
+    """The SQS queue of dead letters that triage could not finish either."""
+    return _named("LIFECYCLE_PARKING_QUEUE", "parking")
+
+
+def partial_responses() -> bool:
+    """Whether the event source mapping listens to reported batch item failures.
+
+    Off unless said otherwise: a mapping that does not listen takes a report for success, and records
+    would be lost.  Raises ConfigurationError for anything but `on` and `off`.
+    """
+    value = os.environ.get("LIFECYCLE_PARTIAL_RESPONSES") or "off"
+    if value not in ("on", "off"):
+        raise ConfigurationError(f"LIFECYCLE_PARTIAL_RESPONSES: expected on or off, got {value!r}")
+    return value == "on"
+
+
+def _named(variable: str, suffix: str) -> str:
+    return os.environ.get(variable) or f"{APP_NAME}-{stage()}-{suffix}"
