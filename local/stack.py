@@ -1,0 +1,127 @@
+"""The stack of `infra/resources.yaml` on an endpoint: created, updated, removed.
+
+The only place outside AWS's own tools that talks to CloudFormation, so that the laptop and AWS are built from
+one description.
+"""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from chalicelib.settings import APP_NAME
+
+if TYPE_CHECKING:
+    from mypy_boto3_cloudformation import CloudFormationClient
+
+TEMPLATE = Path(__file__).resolve().parent.parent / "infra" / "resources.yaml"
+
+#: As many as AWS gives a new on-demand stream, so that a laptop sees shards in parallel too.
+SHARDS = 4
+
+_TIMEOUT_S = 120.0
+_POLL_S = 0.02
+
+
+class StackError(Exception):
+    """The stack could not be brought to the wanted state.  The message names the resource and the reason."""
+
+
+def name(stage: str) -> str:
+    """What the data stack of a stage is called."""
+    return f"{APP_NAME}-{stage}-data"
+
+
+def ensure(
+    cloudformation: "CloudFormationClient",
+    stage: str,
+    shards: int = SHARDS,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Create the stage's stack, or bring an existing one up to date, and wait until that is complete.
+
+    Raises StackError.
+    """
+    wanted = {
+        "StackName": name(stage),
+        "TemplateBody": TEMPLATE.read_text(),
+        "Parameters": [
+            {"ParameterKey": "Stage", "ParameterValue": stage},
+            {"ParameterKey": "ShardCount", "ParameterValue": str(shards)},
+        ],
+    }
+    status = _status(cloudformation, stage)
+    if status == "ROLLBACK_COMPLETE":  # a failed creation: empty, and refuses every update
+        remove(cloudformation, stage, clock=clock, sleep=sleep)
+        status = None
+    try:
+        if status is None:
+            cloudformation.create_stack(**wanted)  # type: ignore[arg-type]  # a dict of mixed values
+        else:
+            cloudformation.update_stack(**wanted)  # type: ignore[arg-type]
+    except ClientError as exc:
+        if "No updates are to be performed" in str(exc):
+            return
+        raise StackError(f"stack {name(stage)} was refused: {exc.response['Error']['Message']}") from exc
+    finished = _finished(cloudformation, stage, clock, sleep)
+    if finished not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
+        raise StackError(f"stack {name(stage)} is {finished}: {_why(cloudformation, stage)}")
+
+
+def remove(
+    cloudformation: "CloudFormationClient",
+    stage: str,
+    *,
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Delete the stage's stack with everything in it; nothing happens when there is none.
+
+    Raises StackError.
+    """
+    cloudformation.delete_stack(StackName=name(stage))
+    finished = _finished(cloudformation, stage, clock, sleep)
+    if finished not in (None, "DELETE_COMPLETE"):
+        raise StackError(f"stack {name(stage)} is {finished}: {_why(cloudformation, stage)}")
+
+
+def _finished(
+    cloudformation: "CloudFormationClient",
+    stage: str,
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
+) -> str | None:
+    """The status once nothing is in progress any more; None for a stack that is gone."""
+    deadline = clock() + _TIMEOUT_S
+    while True:
+        status = _status(cloudformation, stage)
+        if status is None or not status.endswith("_IN_PROGRESS"):
+            return status
+        if clock() > deadline:
+            raise StackError(f"stack {name(stage)} is still {status} after {_TIMEOUT_S:.0f} s")
+        sleep(_POLL_S)
+
+
+def _status(cloudformation: "CloudFormationClient", stage: str) -> str | None:
+    try:
+        status: str = cloudformation.describe_stacks(StackName=name(stage))["Stacks"][0]["StackStatus"]
+    except ClientError as exc:
+        # The API's way of saying so: there is no error code of its own for it.
+        if "does not exist" in str(exc):
+            return None
+        raise
+    return None if status == "DELETE_COMPLETE" else status
+
+
+def _why(cloudformation: "CloudFormationClient", stage: str) -> str:
+    """The first resource that failed, and its reason: the later ones only follow from it."""
+    events = cloudformation.describe_stack_events(StackName=name(stage))["StackEvents"]
+    failed = [event for event in events if event.get("ResourceStatus", "").endswith("_FAILED")]
+    if not failed:
+        return "no resource says why"
+    first = failed[-1]  # newest come first
+    return f"{first.get('LogicalResourceId')}: {first.get('ResourceStatusReason', 'no reason given')}"
