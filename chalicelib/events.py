@@ -46,6 +46,9 @@ MAX_DEPTH = 512
 EARLIEST, TOO_LATE = "1900", "2201"
 
 _FIELDS = frozenset({"serial", "type", "occurred_at", "event_id", "source", "metadata"})
+SERIAL_RULE = "1 to 128 of A-Z a-z 0-9 . _ : -, a letter or digit first"
+TYPE_RULE = "a lower-case letter, then up to 63 of a-z 0-9 _"
+
 _SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _RFC3339 = re.compile(
@@ -95,8 +98,8 @@ def decode(data: bytes) -> Event:
         raise _invalid(f"an event is a JSON object, got {_kind(fields)}")
     if not fields.keys() <= _FIELDS:
         raise _invalid(f"{_shown(min(fields.keys() - _FIELDS))}: no such field in an event")
-    serial = _matching(fields, "serial", _SERIAL, "1 to 128 of A-Z a-z 0-9 . _ : -, a letter or digit first")
-    type_ = _matching(fields, "type", _TYPE, "a lower-case letter, then up to 63 of a-z 0-9 _")
+    serial = _matching(fields, "serial", _SERIAL, SERIAL_RULE)
+    type_ = _matching(fields, "type", _TYPE, TYPE_RULE)
     occurred = _instant(fields)
     event_id = _optional_text(fields, "event_id")
     source = _optional_text(fields, "source")

@@ -1,0 +1,201 @@
+"""The history table: a product's events, sorted by when they happened.
+
+The only module that knows its attributes and keys.  A product's history is a grow-only set and an event's
+key is its content, so a write needs no condition and no read: writing the same event again writes the same
+item, and two different events never share a key.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from chalicelib.errors import RefusedItemError, StorageError
+from chalicelib.events import Event
+from chalicelib.storage import Deadline, translated
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+
+#: Items in one BatchWriteItem (DynamoDB API reference).  At 400 KB an item they stay below its 16 MB.
+MAX_BATCH_ITEMS = 25
+
+#: The largest item DynamoDB keeps: names and values, in UTF-8 bytes (DynamoDB developer guide, "Limits").
+MAX_ITEM_BYTES = 400 * 1024
+
+#: At least this much a number takes.  Too little on purpose: what is near the limit DynamoDB decides.
+_NUMBER_BYTES = 1
+
+
+class StoredEvent(Event, frozen=True, kw_only=True, gc=False):
+    """An event as the table holds it; `recorded_at_ms` is when the stream first or last carried it."""
+
+    recorded_at_ms: int
+
+
+class Page(msgspec.Struct, frozen=True, gc=False):
+    """Events of one Query in its order.
+
+    `last_read` is the position to go on behind, None when DynamoDB has no more.  With a filter it lies
+    behind the last event that matched; and what follows it may turn out to be nothing.
+    """
+
+    events: list[StoredEvent]
+    last_read: str | None
+
+
+class Written(msgspec.Struct, gc=False):
+    """What became of the items of one write, by index into what was given."""
+
+    unfinished: list[int]
+    refused: list[tuple[int, RefusedItemError]]
+    throttled_requests: int = 0
+    last_error: StorageError | None = None
+
+
+Item = dict[str, Any]
+
+
+def to_item(event: Event, recorded_at_ms: int) -> Item:
+    """The item that holds an event, in DynamoDB's JSON.
+
+    Raises RefusedItemError when it is larger than any item can be, without asking DynamoDB: 25 such items
+    would break the request's own limit and take their neighbours with them.
+    """
+    item: Item = {
+        "serial": {"S": event.serial},
+        "position": {"S": event.position},
+        "type": {"S": event.type},
+        "occurred_at": {"S": event.occurred_at},
+        "metadata": {"S": event.metadata},
+        "recorded_at": {"N": str(recorded_at_ms)},
+    }
+    if event.event_id is not None:
+        item["event_id"] = {"S": event.event_id}
+    if event.source is not None:
+        item["source"] = {"S": event.source}
+    if len(event.metadata) * 4 > MAX_ITEM_BYTES // 2:
+        size = _item_bytes(item)
+        if size > MAX_ITEM_BYTES:
+            raise RefusedItemError(
+                "too_large", f"the item would have {size} bytes, DynamoDB keeps {MAX_ITEM_BYTES}"
+            )
+    return item
+
+
+class History:
+    """The history table behind a low-level DynamoDB client."""
+
+    def __init__(self, client: "DynamoDBClient", table: str) -> None:
+        self._client = client
+        self._table = table
+
+    def write(self, items: Sequence[Item], deadline: Deadline) -> Written:
+        """Write up to 25 items with different keys, trying until the deadline.
+
+        What DynamoDB leaves unprocessed is sent again; an item it refuses is found by halving and the rest
+        goes on.  Never raises StorageError: what it could not finish is in the answer, with the reason.
+        """
+        written = Written(unfinished=[], refused=[])
+        self._write(items, list(range(len(items))), deadline, written)
+        return written
+
+    def _write(self, items: Sequence[Item], pending: list[int], deadline: Deadline, written: Written) -> None:
+        for _ in deadline.attempts():
+            try:
+                pending = self._put([items[index] for index in pending], pending)
+            except RefusedItemError as exc:
+                if len(pending) == 1:
+                    written.refused.append((pending[0], exc))
+                else:
+                    middle = len(pending) // 2
+                    self._write(items, pending[:middle], deadline, written)
+                    self._write(items, pending[middle:], deadline, written)
+                return
+            except StorageError as exc:
+                written.last_error = exc
+            if not pending:
+                return
+            written.throttled_requests += 1
+        written.unfinished += pending
+
+    def _put(self, items: Sequence[Item], indices: list[int]) -> list[int]:
+        """One BatchWriteItem; the indices of the items it left unprocessed."""
+        with translated():
+            answer = self._client.batch_write_item(
+                RequestItems={self._table: [{"PutRequest": {"Item": item}} for item in items]}
+            )
+        left: Sequence[Mapping[str, Any]] = answer.get("UnprocessedItems", {}).get(self._table, ())
+        if not left:
+            return []
+        keys = {_key(request["PutRequest"]["Item"]) for request in left}
+        return [index for index, item in zip(indices, items, strict=True) if _key(item) in keys]
+
+    def page(
+        self,
+        serial: str,
+        *,
+        limit: int | None,
+        newest_first: bool = True,
+        type_: str | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        after: str | None = None,
+    ) -> Page:
+        """One Query of a product's events: at most `limit` items or 1 MB, whichever comes first.
+
+        `since` (inclusive) and `until` (exclusive) are instants as positions begin with them; `after` is
+        the position to go on behind.  With `type_` the limit counts what was read, not what matched.
+        Raises StorageError.
+        """
+        names = {"#serial": "serial"}
+        values: dict[str, Any] = {":serial": {"S": serial}}
+        condition = "#serial = :serial"
+        if since is not None or until is not None:
+            # A position is an instant and more, so BETWEEN leaves `until` itself out.
+            names["#position"] = "position"
+            values |= {":since": {"S": since or "0"}, ":until": {"S": until or "9"}}
+            condition += " AND #position BETWEEN :since AND :until"
+        query: dict[str, Any] = {
+            "TableName": self._table,
+            "KeyConditionExpression": condition,
+            "ExpressionAttributeNames": names,
+            "ExpressionAttributeValues": values,
+            "ScanIndexForward": not newest_first,
+        }
+        if limit is not None:
+            query["Limit"] = limit
+        if type_ is not None:
+            names["#type"] = "type"
+            values[":type"] = {"S": type_}
+            query["FilterExpression"] = "#type = :type"
+        if after is not None:
+            query["ExclusiveStartKey"] = {"serial": {"S": serial}, "position": {"S": after}}
+        with translated():
+            answer = self._client.query(**query)
+        last = answer.get("LastEvaluatedKey")
+        return Page([_from_item(item) for item in answer["Items"]], last["position"]["S"] if last else None)
+
+
+def _from_item(item: Mapping[str, Any]) -> StoredEvent:
+    return StoredEvent(
+        serial=item["serial"]["S"],
+        type=item["type"]["S"],
+        occurred_at=item["occurred_at"]["S"],
+        event_id=item["event_id"]["S"] if "event_id" in item else None,
+        source=item["source"]["S"] if "source" in item else None,
+        metadata=item["metadata"]["S"],
+        position=item["position"]["S"],
+        recorded_at_ms=int(item["recorded_at"]["N"]),
+    )
+
+
+def _key(item: Mapping[str, Any]) -> tuple[str, str]:
+    return item["serial"]["S"], item["position"]["S"]
+
+
+def _item_bytes(item: Item) -> int:
+    return sum(
+        len(name) + (len(value["S"].encode()) if "S" in value else _NUMBER_BYTES)
+        for name, value in item.items()
+    )

@@ -1,0 +1,111 @@
+"""Clients and stores, built when first used and then kept.
+
+The only place that builds AWS clients for deployed code.  Timeouts are explicit: botocore's default of a
+minute would outlive an invocation.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from chalicelib import settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb.client import DynamoDBClient
+    from mypy_boto3_kinesis.client import KinesisClient
+
+    from chalicelib.history import History
+    from chalicelib.quarantine import Quarantine
+
+#: BatchWriteItem requests in flight at once.  With 5 ms an answer, eight keep one core busy encoding;
+#: more only adds threads that wait.
+WRITES_IN_FLIGHT = 8
+
+CONNECT_TIMEOUT_S = 1.0
+
+#: A batch of 25 large items takes DynamoDB a few hundred milliseconds; what takes longer will not come.
+WRITE_TIMEOUT_S = 4.0
+
+#: A person is waiting: two quick tries serve better than one slow one.
+READ_TIMEOUT_S = 2.0
+
+
+@cache
+def history() -> "History":
+    """The history table as ingest and triage write it."""
+    from chalicelib.history import History
+
+    return History(_writing_client(), settings.history_table())
+
+
+@cache
+def history_for_reading() -> "History":
+    """The history table as the API reads it: retried by botocore, because a person waits."""
+    from chalicelib.history import History
+
+    return History(_reading_client(), settings.history_table())
+
+
+@cache
+def quarantine() -> "Quarantine":
+    """The quarantine table."""
+    from chalicelib.quarantine import Quarantine
+
+    return Quarantine(_writing_client(), settings.quarantine_table())
+
+
+@cache
+def writers() -> ThreadPoolExecutor:
+    """The threads that requests in flight run on."""
+    return ThreadPoolExecutor(WRITES_IN_FLIGHT, thread_name_prefix="write")
+
+
+@cache
+def kinesis() -> "KinesisClient":
+    """The stream, as triage re-reads it."""
+    client: KinesisClient = _client("kinesis", WRITE_TIMEOUT_S, attempts=3)
+    return client
+
+
+def reset() -> None:
+    """Forget everything built, for a process whose environment has changed (tests)."""
+    for built in (
+        history,
+        history_for_reading,
+        quarantine,
+        writers,
+        kinesis,
+        _writing_client,
+        _reading_client,
+    ):
+        built.cache_clear()
+
+
+@cache
+def _writing_client() -> "DynamoDBClient":
+    # One attempt: chalicelib.storage.Deadline does the retrying, it knows how much time is left.
+    client: DynamoDBClient = _client("dynamodb", WRITE_TIMEOUT_S, attempts=1)
+    return client
+
+
+@cache
+def _reading_client() -> "DynamoDBClient":
+    client: DynamoDBClient = _client("dynamodb", READ_TIMEOUT_S, attempts=2)
+    return client
+
+
+def _client(service: str, read_timeout_s: float, attempts: int) -> Any:
+    import boto3
+    from botocore.config import Config
+
+    return boto3.client(
+        service,  # type: ignore[call-overload]  # the stubs want a literal; each caller names its type
+        config=Config(
+            connect_timeout=CONNECT_TIMEOUT_S,
+            read_timeout=read_timeout_s,
+            retries={"mode": "standard", "total_max_attempts": attempts},
+            max_pool_connections=WRITES_IN_FLIGHT + 2,
+            parameter_validation=False,  # what we send is built here and tested; validating costs a third
+            tcp_keepalive=True,
+        ),
+    )
