@@ -119,9 +119,14 @@ def _status(cloudformation: "CloudFormationClient", stage: str) -> str | None:
 
 def _why(cloudformation: "CloudFormationClient", stage: str) -> str:
     """The first resource that failed, and its reason: the later ones only follow from it."""
-    events = cloudformation.describe_stack_events(StackName=name(stage))["StackEvents"]
-    failed = [event for event in events if event.get("ResourceStatus", "").endswith("_FAILED")]
-    if not failed:
+    failed = None
+    for event in cloudformation.describe_stack_events(StackName=name(stage))["StackEvents"]:  # newest first
+        status = event.get("ResourceStatus", "")
+        if status.endswith("_FAILED"):
+            failed = event
+        is_stack = event.get("ResourceType") == "AWS::CloudFormation::Stack"
+        if is_stack and status in ("CREATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "DELETE_IN_PROGRESS"):
+            break  # what lies before belongs to an earlier attempt
+    if failed is None:
         return "no resource says why"
-    first = failed[-1]  # newest come first
-    return f"{first.get('LogicalResourceId')}: {first.get('ResourceStatusReason', 'no reason given')}"
+    return f"{failed.get('LogicalResourceId')}: {failed.get('ResourceStatusReason', 'no reason given')}"

@@ -1,0 +1,157 @@
+"""The embedded endpoint as a process: whose life it shares, and whose port it may have."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import boto3
+import pytest
+
+from local import endpoint
+
+PARENT = """
+import json, sys, time
+from pathlib import Path
+from local import endpoint
+directory = Path(sys.argv[1])
+record = directory / "endpoint.json" if sys.argv[2] == "recorded" else None
+running = endpoint.start(port=endpoint.free_port(), log_path=directory / "log", record=record)
+print(json.dumps({"url": running.url, "pid": running.pid}), flush=True)
+time.sleep(600)
+"""
+
+
+def until(condition: Callable[[], bool], timeout_s: float = 20) -> bool:
+    """Whether the condition comes true in time."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+@pytest.fixture
+def started_by_another(tmp_path: Path) -> Iterator[Callable[[str], tuple[subprocess.Popen[str], str, int]]]:
+    """Starts an endpoint from a process of its own: that process, the endpoint's URL, its process id."""
+    parents = []
+    pids = []
+
+    def start(how: str) -> tuple[subprocess.Popen[str], str, int]:
+        parent = subprocess.Popen(
+            [sys.executable, "-c", PARENT, str(tmp_path), how], stdout=subprocess.PIPE, text=True
+        )
+        parents.append(parent)
+        assert parent.stdout is not None
+        said = json.loads(parent.stdout.readline())
+        pids.append(said["pid"])
+        return parent, said["url"], said["pid"]
+
+    yield start
+    for parent in parents:
+        parent.kill()
+        parent.wait()
+        assert parent.stdout is not None
+        parent.stdout.close()
+    for pid in pids:
+        if endpoint._command(pid) is not None:
+            os.kill(pid, signal.SIGKILL)
+
+
+def test_it_listens_on_loopback_only(tmp_path: Path) -> None:
+    running = endpoint.start(log_path=tmp_path / "log")
+    port = int(running.url.rpartition(":")[2])
+    try:
+        with socket.socket() as elsewhere:
+            # 127.0.0.2 is loopback too: it answers there only when bound to every interface.
+            assert elsewhere.connect_ex(("127.0.0.2", port)) != 0
+        with socket.socket() as here:
+            assert here.connect_ex(("127.0.0.1", port)) == 0
+    finally:
+        running.stop()
+
+    assert not endpoint.answers(running.url)
+
+
+def test_its_state_survives_an_orderly_restart_on_another_port(tmp_path: Path) -> None:
+    first = endpoint.start(log_path=tmp_path / "log", state_dir=tmp_path / "state")
+    boto3.client("sqs", endpoint_url=first.url).create_queue(QueueName="kept")
+    kinesis = boto3.client("kinesis", endpoint_url=first.url)
+    kinesis.create_stream(StreamName="kept", ShardCount=1)
+    kinesis.put_record(StreamName="kept", PartitionKey="k", Data=b"\xff\x00 kept")
+    first.stop()
+
+    second = endpoint.start(log_path=tmp_path / "log", state_dir=tmp_path / "state")
+    try:
+        assert boto3.client("sqs", endpoint_url=second.url).list_queues()["QueueUrls"][0].endswith("/kept")
+        kinesis = boto3.client("kinesis", endpoint_url=second.url)
+        shard = kinesis.list_shards(StreamName="kept")["Shards"][0]["ShardId"]
+        iterator = kinesis.get_shard_iterator(
+            StreamName="kept", ShardId=shard, ShardIteratorType="TRIM_HORIZON"
+        )["ShardIterator"]
+        assert kinesis.get_records(ShardIterator=iterator)["Records"][0]["Data"] == b"\xff\x00 kept"
+    finally:
+        second.stop()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with a killed parent")
+def test_it_ends_with_the_process_that_started_it_even_when_that_is_killed(started_by_another) -> None:
+    parent, url, _ = started_by_another("unrecorded")
+    assert endpoint.answers(url)
+
+    parent.kill()
+
+    assert until(lambda: not endpoint.answers(url))
+
+
+def test_a_recorded_one_outlives_a_kill_and_is_adopted_and_stopped(
+    started_by_another, tmp_path: Path
+) -> None:
+    parent, url, pid = started_by_another("recorded")
+    parent.kill()
+    parent.wait()
+    record = tmp_path / "endpoint.json"
+
+    adopted = endpoint.start(port=int(url.rpartition(":")[2]), log_path=tmp_path / "log", record=record)
+
+    assert (adopted.url, adopted.pid) == (url, pid)
+    adopted.stop()
+    assert not endpoint.answers(url)
+    assert endpoint.recorded(record) is None
+
+
+def test_a_port_of_another_program_is_refused_in_one_sentence(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+
+        with pytest.raises(
+            endpoint.PortInUseError, match=f"port {port} is in use by another program; stop it"
+        ):
+            endpoint.start(port=port, log_path=tmp_path / "log", record=tmp_path / "endpoint.json")
+
+
+def test_an_endpoint_that_somebody_else_started_is_not_adopted(endpoint_url: str, tmp_path: Path) -> None:
+    port = int(endpoint_url.rpartition(":")[2])
+
+    with pytest.raises(endpoint.PortInUseError, match="an AWS endpoint that was not started from here"):
+        endpoint.start(port=port, log_path=tmp_path / "log", record=tmp_path / "endpoint.json")
+
+
+@pytest.mark.parametrize("written", ["", "{}", '{"pid": "x", "url": 1}', '{"pid": 1, "url": "http://a:1"}'])
+def test_a_record_that_names_nothing_of_ours_is_nobody(written: str, tmp_path: Path) -> None:
+    record = tmp_path / "endpoint.json"
+    record.write_text(written)
+
+    assert endpoint.recorded(record) is None
+
+
+def test_somebody_elses_endpoint_is_never_stopped(endpoint_url: str) -> None:
+    endpoint.at(endpoint_url).stop()
+
+    assert endpoint.answers(endpoint_url)
