@@ -129,7 +129,8 @@ def client(stage: str) -> Iterator[Client]:
     """Chalice's own test client, on this test's stage."""
     from app import app  # importing it reads the environment for the decorators' names
 
-    with Client(app) as running:
+    # A stage that .chalice/config.json does not know, so that its variables do not replace this test's.
+    with Client(app, stage_name="test") as running:
         yield running
 
 

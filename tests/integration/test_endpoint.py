@@ -151,6 +151,13 @@ def test_a_record_that_names_nothing_of_ours_is_nobody(written: str, tmp_path: P
     assert endpoint.recorded(record) is None
 
 
+def test_a_process_id_that_was_used_again_is_nobody_of_ours(endpoint_url: str, tmp_path: Path) -> None:
+    record = tmp_path / "endpoint.json"
+    record.write_text(json.dumps({"pid": os.getpid(), "url": endpoint_url}))
+
+    assert endpoint.recorded(record) is None
+
+
 def test_somebody_elses_endpoint_is_never_stopped(endpoint_url: str) -> None:
     endpoint.at(endpoint_url).stop()
 
