@@ -208,6 +208,8 @@ def _parse(data: bytes) -> Any:
     try:
         return _decoder.decode(text)
     except json.JSONDecodeError as exc:
+        if text.startswith("\ufeff"):
+            raise InvalidEventError("not_json", "begins with a byte order mark, which is not JSON") from exc
         raise InvalidEventError(
             "not_json", f"not JSON at line {exc.lineno} column {exc.colno}: {exc.msg}"
         ) from exc

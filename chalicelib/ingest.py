@@ -87,6 +87,7 @@ class _Batch:
         self._keys: set[tuple[str, str]] = set()
         self._waiting: list[tuple[Record, Item]] = []
         self._writes: list[tuple[list[tuple[Record, Item]], Future[Written]]] = []
+        self._poison: list[tuple[Record, RecordError]] = []
         self._puts: list[tuple[Record, RecordError, Future[bool]]] = []
 
     def add(self, record: Record) -> None:
@@ -95,7 +96,7 @@ class _Batch:
             event = events.decode(record.data)
             item = history.to_item(event, record.arrived_at_ms)
         except RecordError as exc:
-            self._set_aside(record, exc)
+            self._poison.append((record, exc))
             return
         key = (event.serial, event.position)
         if key in self._keys:  # DynamoDB refuses a request that names a key twice
@@ -109,6 +110,9 @@ class _Batch:
     def finish(self) -> Outcome:
         if self._waiting:
             self._send()
+        # After the events, so that a quarantine that does not answer cannot hold them up.
+        for record, error in self._poison:
+            self._set_aside(record, error)
         outcome = self._outcome
         for chunk, write in self._writes:
             written = write.result()

@@ -18,7 +18,7 @@ import hypothesis
 import pytest
 from chalice.test import Client
 
-from chalicelib import wiring
+from chalicelib import observability, wiring
 from local import endpoint, stack
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ def _isolated() -> Iterator[None]:
     """No test sees what another has set: code under test sets variables too (`cli.stage.use`)."""
     before = dict(os.environ)
     wiring.reset()
+    observability.logger.cache_clear()  # its stream is the standard output of the test that built it
     yield
     wiring.reset()
     os.environ.clear()

@@ -16,7 +16,9 @@ SHARD = "shardId-000000000000"
 _numbers = itertools.count(49590338271490256608559692538361571095921575989136588898)
 
 
-def wire(serial: str = "SN-1", type: str = "production", occurred_at: str = "2026-01-01T00:00:00Z", **more: Any) -> bytes:
+def wire(
+    serial: str = "SN-1", type: str = "production", occurred_at: str = "2026-01-01T00:00:00Z", **more: Any
+) -> bytes:
     """One event as a producer would send it."""
     return json.dumps({"serial": serial, "type": type, "occurred_at": occurred_at, **more}).encode()
 
