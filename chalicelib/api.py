@@ -142,6 +142,8 @@ def parse_events_query(request: Request, serial: str) -> EventsQuery:
     if order not in _ORDERS:
         raise InvalidRequestError(f"order: expected asc or desc, got {_quoted(order)}")
     since, until = _moment(given, "since"), _moment(given, "until")
+    if since is not None and until is not None and since > until:
+        raise InvalidRequestError("since: lies after until, so nothing can match")
     after = None
     if "cursor" in given:
         after = cursors.decode(given["cursor"], _identity(serial, type_, since, until, order))
