@@ -1,0 +1,1 @@
+"""Verbs for operators: `python -m ops <noun> <verb>`."""
