@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from chalicelib.batch_write import BatchWrite, Item
 from chalicelib.errors import RefusedItemError, StorageError
 from chalicelib.events import Event
 from chalicelib.storage import Deadline, translated
@@ -53,9 +54,6 @@ class Written(msgspec.Struct, gc=False):
     last_error: StorageError | None = None
 
 
-Item = dict[str, Any]
-
-
 def to_item(event: Event, recorded_at_ms: int) -> Item:
     """The item that holds an event, in DynamoDB's JSON.
 
@@ -89,6 +87,7 @@ class History:
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._client = client
         self._table = table
+        self._batch = BatchWrite(client, table)
 
     def write(self, items: Sequence[Item], deadline: Deadline) -> Written:
         """Write up to 25 items with different keys, trying until the deadline.
@@ -121,15 +120,10 @@ class History:
 
     def _put(self, items: Sequence[Item], indices: list[int]) -> list[int]:
         """One BatchWriteItem; the indices of the items it left unprocessed."""
-        with translated():
-            answer = self._client.batch_write_item(
-                RequestItems={self._table: [{"PutRequest": {"Item": item}} for item in items]}
-            )
-        left: Sequence[Mapping[str, Any]] = answer.get("UnprocessedItems", {}).get(self._table, ())
-        if not left:
-            return []
-        keys = {_key(request["PutRequest"]["Item"]) for request in left}
-        return [index for index, item in zip(indices, items, strict=True) if _key(item) in keys]
+        left = {_key(item) for item in self._batch.put(items)}
+        return (
+            [index for index, item in zip(indices, items, strict=True) if _key(item) in left] if left else []
+        )
 
     def page(
         self,

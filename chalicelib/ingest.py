@@ -13,8 +13,9 @@ from typing import Any
 import msgspec
 
 from chalicelib import events, history
+from chalicelib.batch_write import Item
 from chalicelib.errors import RecordError, StorageError, UnfinishedBatchError
-from chalicelib.history import History, Item, Written
+from chalicelib.history import History, Written
 from chalicelib.quarantine import Case, Quarantine
 from chalicelib.records import Record
 from chalicelib.storage import Deadline
