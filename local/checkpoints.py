@@ -1,0 +1,183 @@
+"""Where each shard's mapping has got to, kept in a DynamoDB table on the endpoint.
+
+The only place that knows the checkpoint table.  Lambda keeps its mappings' positions on its own side of the
+fence, and the endpoint plays AWS: killing everything of ours loses none.
+
+One item per shard: `mapping` (partition key: function, stream, and when the stream was created, so that a
+stream made anew starts anew), `shard` (sort key), `sequence_number` once a record is done, `ended` once the
+shard is.  The item with the shard `*` says when the mapping was created and which shards it found.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+#: A shard's checkpoint is written at most this often; what was done since then is delivered again after a
+#: crash.
+WRITE_INTERVAL_S = 0.25
+
+_MAPPING_ITEM = "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a shard has been processed: after this record, and whether that was the shard's last."""
+
+    sequence_number: str | None = None
+    ended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Birth:
+    """When a mapping was created (epoch seconds), and the shards that were there then."""
+
+    at: float
+    shards: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the table says about a mapping."""
+
+    birth: Birth | None = None
+    positions: dict[str, Position] = field(default_factory=dict)
+
+
+class Checkpoints:
+    """The table of checkpoints, made when first asked and missing.  Safe for several threads.
+
+    botocore's errors pass through: the mapping knows what to wait for.
+    """
+
+    def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
+        self._dynamodb = dynamodb
+        self._table = table
+        self._making = threading.Lock()
+        self._made = False
+
+    def load(self, mapping: str) -> Known:
+        """Everything known about a mapping; nothing for a new one."""
+        self._make_table()
+        known: dict[str, Position] = {}
+        birth = None
+        request: dict[str, Any] = {
+            "TableName": self._table,
+            "KeyConditionExpression": "#mapping = :mapping",
+            "ExpressionAttributeNames": {"#mapping": "mapping"},
+            "ExpressionAttributeValues": {":mapping": {"S": mapping}},
+            "ConsistentRead": True,
+        }
+        while True:
+            page = self._dynamodb.query(**request)
+            for item in page["Items"]:
+                shard = item["shard"]["S"]
+                if shard == _MAPPING_ITEM:
+                    birth = Birth(float(item["created_at"]["N"]), [each["S"] for each in item["shards"]["L"]])
+                else:
+                    known[shard] = Position(item.get("sequence_number", {}).get("S"), item["ended"]["BOOL"])
+            if "LastEvaluatedKey" not in page:
+                return Known(birth, known)
+            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+
+    def save_birth(self, mapping: str, birth: Birth) -> None:
+        """Keep when a mapping was created and what it found."""
+        self._make_table()
+        item: dict[str, Any] = {
+            "mapping": {"S": mapping},
+            "shard": {"S": _MAPPING_ITEM},
+            "created_at": {"N": repr(birth.at)},
+            "shards": {"L": [{"S": shard} for shard in birth.shards]},
+        }
+        self._dynamodb.put_item(TableName=self._table, Item=item)
+
+    def save(self, mapping: str, shard: str, position: Position) -> None:
+        """Keep how far a shard has been processed."""
+        self._make_table()
+        item: dict[str, Any] = {
+            "mapping": {"S": mapping},
+            "shard": {"S": shard},
+            "ended": {"BOOL": position.ended},
+            "updated_at": {"N": repr(round(time.time(), 3))},
+        }
+        if position.sequence_number is not None:
+            item["sequence_number"] = {"S": position.sequence_number}
+        self._dynamodb.put_item(TableName=self._table, Item=item)
+
+    def _make_table(self) -> None:
+        with self._making:
+            if self._made:
+                return
+            try:
+                self._dynamodb.create_table(
+                    TableName=self._table,
+                    BillingMode="PAY_PER_REQUEST",
+                    AttributeDefinitions=[
+                        {"AttributeName": "mapping", "AttributeType": "S"},
+                        {"AttributeName": "shard", "AttributeType": "S"},
+                    ],
+                    KeySchema=[
+                        {"AttributeName": "mapping", "KeyType": "HASH"},
+                        {"AttributeName": "shard", "KeyType": "RANGE"},
+                    ],
+                )
+            except ClientError as exc:
+                if exc.response["Error"]["Code"] != "ResourceInUseException":
+                    raise
+            self._dynamodb.get_waiter("table_exists").wait(
+                TableName=self._table, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+            )
+            self._made = True
+
+
+class ShardCheckpoint:
+    """One shard's place in the table, written seldom enough to cost little at full speed."""
+
+    def __init__(
+        self,
+        checkpoints: Checkpoints,
+        mapping: str,
+        shard: str,
+        position: Position,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._checkpoints = checkpoints
+        self._mapping = mapping
+        self._shard = shard
+        self._clock = clock
+        self._kept = self._position = position
+        self._last_write = float("-inf")
+
+    @property
+    def position(self) -> Position:
+        """How far the shard has been processed, written or not."""
+        return self._position
+
+    def advance(self, position: Position) -> None:
+        """Remember a new position; `flush_due` will write it."""
+        self._position = position
+
+    @property
+    def due_at(self) -> float | None:
+        """When the position should be written, on the clock given; None when the table has it."""
+        return None if self._position == self._kept else self._last_write + WRITE_INTERVAL_S
+
+    def flush_due(self) -> None:
+        """Write the position if it is time to."""
+        due_at = self.due_at
+        if due_at is not None and self._clock() >= due_at:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the position now if the table does not have it."""
+        position = self._position
+        if position != self._kept:
+            self._last_write = self._clock()
+            self._checkpoints.save(self._mapping, self._shard, position)
+            self._kept = position

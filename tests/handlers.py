@@ -1,0 +1,95 @@
+"""Small functions for the sandboxes and mappings under test to run: each does one thing a function may do."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from typing import Any
+
+
+def echo(event: Any, context: Any) -> Any:
+    """Returns the event."""
+    return event
+
+
+def describe(event: Any, context: Any) -> dict[str, Any]:
+    """Returns what the context and the environment say."""
+    print("a line for the log")
+    return {
+        "pid": os.getpid(),
+        "remaining_ms": context.get_remaining_time_in_millis(),
+        "request_id": context.aws_request_id,
+        "function_name": context.function_name,
+        "memory_mb": context.memory_limit_in_mb,
+        "arn": context.invoked_function_arn,
+        "version": context.function_version,
+        "log_group": context.log_group_name,
+        "log_stream": context.log_stream_name,
+        "environment": dict(os.environ),
+    }
+
+
+def fail(event: Any, context: Any) -> None:
+    """Raises."""
+    raise ValueError("no such dealer")
+
+
+def leave(event: Any, context: Any) -> None:
+    """Ends its process with the status the event gives."""
+    sys.exit(event["status"])
+
+
+def sleep(event: Any, context: Any) -> int:
+    """Sleeps for as many seconds as the event says, then returns its process id."""
+    time.sleep(event["seconds"])
+    return os.getpid()
+
+
+def unspeakable(event: Any, context: Any) -> Any:
+    """Returns what JSON cannot carry."""
+    return {1, 2}
+
+
+def large(event: Any, context: Any) -> str:
+    """Returns that many characters."""
+    return "x" * int(event["characters"])
+
+
+def with_child(event: Any, context: Any) -> None:
+    """Starts a process of its own, writes down its id, and hangs."""
+    child = subprocess.Popen(["sleep", "600"])
+    with open(event["path"], "w") as file:
+        file.write(str(child.pid))
+    child.wait()
+
+
+def note(event: Any, context: Any) -> dict[str, Any]:
+    """Appends what it was given to the file NOTES, one line an invocation; fails as the records say.
+
+    A record's data is JSON.  `{"crash": true}` ends the process, `{"raise": true}` raises,
+    `{"report": true}` is reported as a batch item failure, `{"hang": true}` never ends; with `"until": n`
+    only the first n invocations of all do so.
+    """
+    import base64
+
+    records = event["Records"]
+    data = [json.loads(base64.b64decode(record["kinesis"]["data"])) for record in records]
+    with open(os.environ["NOTES"], "a+") as notes:
+        notes.write(json.dumps({"pid": os.getpid(), "at": time.time(), "records": records}) + "\n")
+        notes.flush()
+        notes.seek(0)
+        invocations = len(notes.readlines())
+    failures = []
+    for record, datum in zip(records, data, strict=True):
+        if invocations > datum.get("until", sys.maxsize):
+            continue
+        if datum.get("crash"):
+            os._exit(3)
+        if datum.get("hang"):
+            time.sleep(600)
+        if datum.get("raise"):
+            raise ValueError("this record cannot be processed")
+        if datum.get("report"):
+            failures.append({"itemIdentifier": record["kinesis"]["sequenceNumber"]})
+    return {"batchItemFailures": failures}
