@@ -1,0 +1,1 @@
+"""Puts lifecycle events on the stream: generated lives of products, or a recorded file."""
