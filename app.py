@@ -12,7 +12,7 @@ Handlers translate and do nothing else.  Importing needs no environment and make
 import time
 from typing import Any
 
-from chalice.app import Chalice, KinesisEvent, Request, Response
+from chalice.app import Chalice, KinesisEvent, Request, Response, SQSEvent
 
 from chalicelib import settings
 
@@ -41,6 +41,27 @@ def process_lifecycle(event: KinesisEvent) -> dict[str, Any]:
     seconds = time.monotonic() - started
     observability.batch_done(lambda_event, outcome, seconds, context.aws_request_id)
     return ingest.partial_response(outcome, settings.partial_responses())
+
+
+# One message an invocation: a wide range may need all of its time, and a message that waited behind it
+# would use up its receives and be parked without ever having been looked at.
+@app.on_sqs_message(queue=settings.dead_letter_queue(), batch_size=1)
+def triage_dead_letters(event: SQSEvent) -> dict[str, Any]:
+    """Give every record that a dead letter points to its verdict; answer with the partial batch response."""
+    from chalicelib import triage, wiring
+    from chalicelib.storage import Deadline
+
+    context: Any = event.context  # Lambda's, though Chalice's types call it a dict
+    deadline = Deadline(context.get_remaining_time_in_millis() / 1000)
+    triaging = triage.Triage(
+        wiring.kinesis(),
+        settings.stream_name(),
+        wiring.history(),
+        wiring.quarantine(),
+        wiring.writers(),
+    )
+    reports = triaging.messages(event.to_dict()["Records"], deadline, context.aws_request_id)
+    return triage.partial_response(reports, settings.partial_responses())
 
 
 @app.route("/products/{serial}")

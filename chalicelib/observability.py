@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
 
     from chalicelib.ingest import Outcome
+    from chalicelib.triage import Report
 
 
 @cache
@@ -46,6 +47,44 @@ def batch_done(event: dict[str, Any], outcome: "Outcome", seconds: float, reques
         facts["resume_at"] = resume.sequence_number
         facts["because"] = str(outcome.last_error or "time ran out")
         logger().warning("batch unfinished; Lambda delivers it again from resume_at", extra=facts)
+
+
+def dead_letter_triaged(report: "Report", request_id: str) -> None:
+    """One line for a dead letter: where its records lie, how many got which verdict, how long they last."""
+    pointers, tally = report.pointers, report.tally
+    facts: dict[str, Any] = {
+        "request_id": request_id,
+        "message_id": report.message_id,
+        "records": tally.read,
+        "stored": tally.stored,
+        "quarantined": tally.quarantined,
+        "hours_left": report.hours_left,
+        "seconds": round(report.seconds, 3),
+    }
+    expired = 0
+    if pointers is not None:
+        expired = facts["expired"] = tally.expired(pointers)
+        facts |= {
+            "stream": pointers.stream,
+            "shard_id": pointers.shard_id,
+            "first": pointers.first,
+            "last": pointers.last,
+            "batch_size": pointers.batch_size,
+            "condition": pointers.condition,
+        }
+    if not report.finished:
+        facts |= {"done_to": tally.done_to, "because": report.because}
+        logger().warning("dead letter unfinished; it goes back to the queue", extra=facts)
+    elif expired:
+        logger().error("dead letter triaged; the stream no longer held all of its records", extra=facts)
+    else:
+        logger().info("dead letter triaged", extra=facts)
+
+
+def triage_failed(message_id: str, request_id: str) -> None:
+    """One line, with the traceback, for a dead letter on which triage itself raised."""
+    facts = {"request_id": request_id, "message_id": message_id}
+    logger().exception("triage failed; the dead letter goes back to the queue", extra=facts)
 
 
 def _by_reason(outcome: "Outcome") -> dict[str, int]:

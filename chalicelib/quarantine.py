@@ -1,58 +1,38 @@
 """The quarantine table: records set aside, byte for byte, until a person decides.
 
-The only module that knows its attributes and keys.  A record's `id` is its place on the stream, so setting
-it aside twice sets it aside once; the put is conditional, so a replay never reopens what somebody
-discarded.  A payload larger than one item lies in several parts: part 0 is the head with everything else,
-written last, so that a head always has all its parts.
+The only module that reads and writes it.  A record's `id` is its place on the stream, so setting it aside
+twice sets it aside once; the put is conditional, so a replay never reopens what somebody discarded.  Parts
+are written before the head that counts them, so that a head always has all of them.
 
 `by-status` is a keys-only index on `<status>#<0..7>` and arrival time: eight partitions, because a broken
 producer sends all its records with one status and must not throttle ingest.
+
+Beside cases the table holds bookmarks: how far triage has come with a dead letter.  They have no status, so
+no list shows them.
 """
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Literal, get_args
-from zlib import crc32
+import heapq
+import time
+from collections.abc import Callable, Iterator
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
-import msgspec
 from botocore.exceptions import ClientError
 
+from chalicelib import cases
+from chalicelib.cases import Case as Case
+from chalicelib.cases import Deed, Head, Status
 from chalicelib.errors import StorageError
 from chalicelib.storage import Deadline, translated
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-Status = Literal["open", "redriven", "discarded"]
-STATUSES: tuple[Status, ...] = get_args(Status)
+#: Heads read in one BatchGetItem: each may be 400 KB and an answer holds 16 MB (DynamoDB API reference).
+HEADS_AT_ONCE = 40
 
-#: Payload bytes in one item: below 400 KB with room for a head's other attributes.
-PART_BYTES = 256 * 1024
-
-BUCKETS = 8
-
-#: A sentence longer than this (a traceback, say) keeps its beginning and its end.
-SENTENCE_CHARS = 16_000
-
-
-class Deed(msgspec.Struct, frozen=True, gc=False):
-    """One line of the audit trail: who did what, when, and why."""
-
-    at_ms: int
-    who: str
-    what: str
-
-
-class Case(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One record set aside: what it was, why it is here, and what has been done about it."""
-
-    id: str
-    reason: str
-    sentence: str
-    payload: bytes
-    partition_key: str
-    arrived_at_ms: int
-    status: Status = "open"
-    trail: list[Deed] = []
+#: A person waits this long for heads that DynamoDB leaves unread because it is too busy.
+LIST_PATIENCE_S = 30.0
 
 
 class Quarantine:
@@ -67,19 +47,14 @@ class Quarantine:
 
         Raises StorageError, or RefusedItemError when DynamoDB refuses the head for what it is.
         """
-        payload = case.payload
-        cuts = range(0, max(len(payload), 1), PART_BYTES)
-        chunks = [payload[cut : cut + PART_BYTES] for cut in cuts]
+        pieces = cases.chunks(case.payload)
         with translated():
-            for part, chunk in enumerate(chunks[1:], start=1):
-                self._client.put_item(
-                    TableName=self._table,
-                    Item={"id": {"S": case.id}, "part": {"N": str(part)}, "payload": {"B": chunk}},
-                )
+            for number, piece in enumerate(pieces[1:], start=1):
+                self._client.put_item(TableName=self._table, Item=cases.part(case.id, number, piece))
             try:
                 self._client.put_item(
                     TableName=self._table,
-                    Item=_head(case, chunks),
+                    Item=cases.to_head_item(case, pieces),
                     ConditionExpression="attribute_not_exists(id)",
                 )
             except ClientError as exc:
@@ -90,13 +65,7 @@ class Quarantine:
 
     def put_patiently(self, case: Case, deadline: Deadline) -> bool:
         """Set a record aside, trying until the deadline; whether it is there now."""
-        for _ in deadline.attempts():
-            try:
-                self.put(case)
-            except StorageError:
-                continue
-            return True
-        return False
+        return _patiently(lambda: self.put(case), deadline)
 
     def get(self, id_: str) -> Case | None:
         """The record set aside under this id, its payload whole; None when there is none."""
@@ -114,80 +83,157 @@ class Quarantine:
             if "LastEvaluatedKey" not in answer:
                 break
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-        if not items or items[0]["part"]["N"] != "0":
+        # Parts without a head: its put is still going on, or never came to its end.  No status: a bookmark.
+        if not items or "status" not in items[0]:
             return None
-        head = items[0]
-        parts = int(head["parts"]["N"])
-        return _from_head(head, b"".join(item["payload"]["B"] for item in items[:parts]))
+        return cases.from_items(items)
 
-    def ids(self, status: Status = "open") -> Iterator[str]:
-        """The ids of the records in a status, oldest first within each of the index's partitions."""
-        for bucket in range(BUCKETS):
-            query: dict[str, Any] = {
-                "TableName": self._table,
-                "IndexName": "by-status",
-                "KeyConditionExpression": "status_bucket = :bucket",
-                "ExpressionAttributeValues": {":bucket": {"S": f"{status}#{bucket}"}},
+    def move(self, id_: str, to: Status, deed: Deed, corrected: bytes | None = None) -> bool:
+        """Close an open case, and append to its audit trail who did it and why.
+
+        False, and nothing has changed, when it is not open (any more) or not there.  `corrected` is kept
+        beside the original.  Raises StorageError.
+        """
+        names = {"#status": "status"}
+        values: dict[str, Any] = {
+            ":open": {"S": "open"},
+            ":to": {"S": to},
+            ":bucket": {"S": f"{to}#{cases.bucket(id_)}"},
+            ":deed": {"L": [cases.deed_value(deed)]},
+        }
+        update = "SET #status = :to, status_bucket = :bucket, trail = list_append(trail, :deed)"
+        with translated():
+            if corrected is not None:
+                start, pieces = cases.correction_base(deed.at_ms), cases.chunks(corrected)
+                for number, piece in enumerate(pieces, start):
+                    self._client.put_item(TableName=self._table, Item=cases.part(id_, number, piece))
+                update += ", corrected_from = :start, corrected_parts = :count"
+                values |= {":start": {"N": str(start)}, ":count": {"N": str(len(pieces))}}
+            try:
+                self._client.update_item(
+                    TableName=self._table,
+                    Key={"id": {"S": id_}, "part": {"N": "0"}},
+                    UpdateExpression=update,
+                    ConditionExpression="#status = :open",
+                    ExpressionAttributeNames=names,
+                    ExpressionAttributeValues=values,
+                )
+            except ClientError as exc:
+                if exc.response["Error"]["Code"] == "ConditionalCheckFailedException":
+                    return False
+                raise
+        return True
+
+    def ids(self, status: Status = "open", since_ms: int = 0) -> Iterator[str]:
+        """The ids of the cases in a status that arrived at or after a moment, oldest first.
+
+        From the index, which may be a moment behind the table.  Raises StorageError.
+        """
+        buckets = [self._bucket(f"{status}#{bucket}", since_ms) for bucket in range(cases.BUCKETS)]
+        for _, id_ in heapq.merge(*buckets):
+            yield id_
+
+    def _bucket(self, bucket: str, since_ms: int) -> Iterator[tuple[int, str]]:
+        query: dict[str, Any] = {
+            "TableName": self._table,
+            "IndexName": "by-status",
+            "KeyConditionExpression": "status_bucket = :bucket AND arrived_at >= :since",
+            "ExpressionAttributeValues": {":bucket": {"S": bucket}, ":since": {"N": str(since_ms)}},
+        }
+        while True:
+            with translated():
+                answer = self._client.query(**query)
+            for item in answer["Items"]:
+                yield int(item["arrived_at"]["N"]), item["id"]["S"]
+            if "LastEvaluatedKey" not in answer:
+                return
+            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+
+    def heads(
+        self,
+        status: Status = "open",
+        *,
+        reason: str | None = None,
+        since_ms: int = 0,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> Iterator[Head]:
+        """The cases in a status without their payloads, oldest first.  Raises StorageError."""
+        ids = self.ids(status, since_ms)
+        while chosen := list(islice(ids, HEADS_AT_ONCE)):
+            found = self._heads(chosen, sleep)
+            for id_ in chosen:
+                head = found.get(id_)
+                if head is not None and head.status == status and reason in (None, head.reason):
+                    yield head
+
+    def _heads(self, ids: "list[str]", sleep: Callable[[float], None]) -> dict[str, Head]:
+        found = {}
+        names = {f"#{name}": name for name in cases.HEAD_ATTRIBUTES}
+        wanted: Any = {
+            self._table: {
+                "Keys": [{"id": {"S": id_}, "part": {"N": "0"}} for id_ in ids],
+                "ProjectionExpression": ", ".join(names),
+                "ExpressionAttributeNames": names,
+                "ConsistentRead": True,
             }
-            while True:
-                with translated():
-                    answer = self._client.query(**query)
-                for item in answer["Items"]:
-                    yield item["id"]["S"]
-                if "LastEvaluatedKey" not in answer:
-                    break
-                query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+        }
+        for _ in Deadline(LIST_PATIENCE_S, sleep=sleep).attempts():
+            with translated():
+                answer = self._client.batch_get_item(RequestItems=wanted)
+            for item in answer["Responses"].get(self._table, []):
+                head = cases.from_head_item(item)
+                found[head.id] = head
+            wanted = answer.get("UnprocessedKeys")
+            if not wanted:
+                return found
+        raise StorageError(
+            f"DynamoDB left heads of cases unread for {LIST_PATIENCE_S:.0f} s; try again later"
+        )
 
     def list(self, status: Status = "open") -> Iterator[Case]:
-        """The records in a status, each read whole.  The index may be a moment behind the table."""
+        """The records in a status, oldest first, each read whole.  Raises StorageError."""
         for id_ in self.ids(status):
             case = self.get(id_)
             if case is not None and case.status == status:
                 yield case
 
+    def bookmark(self, id_: str, deadline: Deadline) -> str | None:
+        """What was saved under this id, None when nothing was.  Raises StorageError once time is up."""
+        last = StorageError("time ran out before the bookmark was read")
+        for _ in deadline.attempts():
+            try:
+                with translated():
+                    answer = self._client.get_item(
+                        TableName=self._table, Key=_bookmark(id_), ConsistentRead=True
+                    )
+            except StorageError as exc:
+                last = exc
+                continue
+            return answer["Item"]["bookmark"]["S"] if "Item" in answer else None
+        raise last
 
-def _head(case: Case, chunks: list[bytes]) -> dict[str, Any]:
-    return {
-        "id": {"S": case.id},
-        "part": {"N": "0"},
-        "parts": {"N": str(len(chunks))},
-        "payload": {"B": chunks[0]},
-        "reason": {"S": case.reason},
-        "sentence": {"S": _shortened(case.sentence)},
-        "partition_key": {"S": case.partition_key},
-        "arrived_at": {"N": str(case.arrived_at_ms)},
-        "status": {"S": case.status},
-        "status_bucket": {"S": f"{case.status}#{_bucket(case.id)}"},
-        "trail": {"L": [_deed(deed) for deed in case.trail]},
-    }
+    def save_bookmark(self, id_: str, text: str, deadline: Deadline) -> bool:
+        """Save a bookmark, trying until the deadline; whether it is there now."""
+        item = {**_bookmark(id_), "bookmark": {"S": text}}
+        return _patiently(lambda: self._client.put_item(TableName=self._table, Item=item), deadline)
 
-
-def _from_head(head: dict[str, Any], payload: bytes) -> Case:
-    return Case(
-        id=head["id"]["S"],
-        reason=head["reason"]["S"],
-        sentence=head["sentence"]["S"],
-        payload=payload,
-        partition_key=head["partition_key"]["S"],
-        arrived_at_ms=int(head["arrived_at"]["N"]),
-        status=head["status"]["S"],
-        trail=[
-            Deed(int(deed["M"]["at"]["N"]), deed["M"]["who"]["S"], deed["M"]["what"]["S"])
-            for deed in head["trail"]["L"]
-        ],
-    )
+    def forget_bookmark(self, id_: str, deadline: Deadline) -> bool:
+        """Remove a bookmark, trying until the deadline; whether it is gone now."""
+        return _patiently(
+            lambda: self._client.delete_item(TableName=self._table, Key=_bookmark(id_)), deadline
+        )
 
 
-def _deed(deed: Deed) -> dict[str, Any]:
-    return {"M": {"at": {"N": str(deed.at_ms)}, "who": {"S": deed.who}, "what": {"S": deed.what}}}
+def _patiently(call: Callable[[], object], deadline: Deadline) -> bool:
+    for _ in deadline.attempts():
+        try:
+            with translated():
+                call()
+        except StorageError:
+            continue
+        return True
+    return False
 
 
-def _bucket(id_: str) -> int:
-    return crc32(id_.encode()) % BUCKETS
-
-
-def _shortened(sentence: str) -> str:
-    if len(sentence) <= SENTENCE_CHARS:
-        return sentence
-    half = SENTENCE_CHARS // 2
-    return f"{sentence[:half]} […] {sentence[-half:]}"
+def _bookmark(id_: str) -> dict[str, Any]:
+    return {"id": {"S": f"progress/{id_}"}, "part": {"N": "0"}}
