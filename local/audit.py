@@ -121,7 +121,7 @@ def audit(
 
     `quarantined` are the payloads that lie open in quarantine; `stored` is the number of items in the
     history table, which tells of events under serials that nobody produced; `on_product` is called for
-    each product read.  Raises AuditError when the API does not answer.
+    each product read, by one thread at a time.  Raises AuditError when the API does not answer.
     """
     verdict = Verdict()
     lock = threading.Lock()
@@ -134,7 +134,7 @@ def audit(
         with lock:
             shown_in_all += len(shown)
             _compare(serial, produced.products[serial], shown, verdict)
-        on_product()
+            on_product()
 
     pool = ThreadPoolExecutor(readers, thread_name_prefix="audit")
     try:

@@ -88,14 +88,20 @@ def start(
     """Start MiniStack on `port`, or on a free one, and return once it answers.
 
     With `state_dir` its state is loaded from there and saved there when it is stopped in order.  With
-    `record` it outlives a kill of this process, writes who it is to that file, and the next start on the
-    same port adopts it; without, it ends when this process does (on Linux also when that is killed;
-    elsewhere the orderly `stop()` has to do).
+    `record` it outlives a kill of this process and writes who it is to that file, so that the next start
+    adopts it (or ends it in order, when another port is wanted); without, it ends when this process does (on
+    Linux also when that is killed; elsewhere the orderly `stop()` has to do).
 
     Raises PortInUseError, or EndpointError when it does not come up.
     """
+    ours = recorded(record) if record else None
+    if ours is not None:
+        if port is None or ours.url == _url(port):
+            return ours
+        ours.stop()
     if port is not None:
-        return _adopted(port, record) or _start(port, log_path, state_dir, record)
+        _check_free(port)
+        return _start(port, log_path, state_dir, record)
     for _ in range(_FREE_PORT_ATTEMPTS - 1):
         with contextlib.suppress(PortInUseError):
             return _start(free_port(), log_path, state_dir, record)
@@ -150,12 +156,9 @@ def recorded(record: Path) -> Endpoint | None:
     return Endpoint(url, pid=pid)
 
 
-def _adopted(port: int, record: Path | None) -> Endpoint | None:
+def _check_free(port: int) -> None:
     if is_free(port):
-        return None
-    ours = recorded(record) if record else None
-    if ours is not None and ours.url == _url(port):
-        return ours
+        return
     what = "an AWS endpoint that was not started from here" if answers(_url(port)) else "another program"
     raise PortInUseError(
         f"port {port} is in use by {what}; stop it, choose another port with --endpoint-port, "

@@ -1,0 +1,185 @@
+"""`python -m local`: the command line of the local pipeline.  What it does is in demo.py and serve.py."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from chalicelib.errors import ConfigurationError, LifecycleError
+from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
+
+EXAMPLES = """\
+examples:
+  # 2,000 events of 200 products through the whole pipeline, every one of them checked
+  python -m local demo
+
+  # a burst; the figures as one JSON object
+  python -m local demo --events 100000 --products 10000 --json
+
+  # recorded input in somebody else's field names
+  python -m local demo --from recorded.ndjson --map serial=sn --map occurred_at=timestamp
+
+  # the pipeline kept running until Ctrl-C: API on http://127.0.0.1:8000, AWS endpoint on port 4566
+  python -m local serve
+
+  # beside another one: other ports, other directory
+  python -m local serve --port 8001 --endpoint-port 4567 --home .local-second
+
+  # forget what `serve` has stored
+  python -m local reset
+
+exit codes:
+  0    demo: everything is there, exactly as sent; serve: it ran until Ctrl-C
+  1    demo: something is missing, unexpected or not in quarantine
+  2    the command line or the input file is unusable
+  3    the pipeline could not be started, or stopped answering
+  130  demo: Ctrl-C
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    args = parser().parse_args(argv)
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from local.audit import AuditError
+    from local.endpoint import EndpointError
+    from local.pipeline import PipelineError
+    from local.stack import StackError
+
+    try:
+        return _run(args)
+    except ConfigurationError as exc:
+        return _error(str(exc), EXIT_USAGE)
+    except (EndpointError, PipelineError, StackError) as exc:
+        return _error(str(exc), EXIT_UNAVAILABLE)
+    except (AuditError, BotoCoreError, ClientError, LifecycleError) as exc:
+        return _error(f"the pipeline does not answer any more: {exc}", EXIT_UNAVAILABLE)
+    except OSError as exc:
+        return _error(f"{exc.filename or 'output'}: {exc.strerror}", EXIT_FAILED)
+
+
+def _run(args: argparse.Namespace) -> int:
+    # Imported here: neither --help nor a wrong option needs boto3, rich and faker.
+    if args.command == "demo":
+        from local import demo
+
+        return demo.run(args)
+    from local import serve
+
+    home = serve.Home(args.home)
+    if args.command == "reset":
+        serve.reset(home, stage=args.stage, say=serve.to_stderr)
+        return EXIT_OK
+    try:
+        serve.serve(
+            home,
+            stage=args.stage,
+            api_port=args.port or None,
+            endpoint_port=args.endpoint_port or None,
+            as_json=args.json,
+            say=serve.to_stderr,
+        )
+    except KeyboardInterrupt:
+        serve.to_stderr("stopped")
+    return EXIT_OK
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(
+        prog="python -m local",
+        description="The whole pipeline on this machine.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _demo(commands.add_parser("demo", help="run events through it and check every one of them"))
+    serve = commands.add_parser("serve", help="keep it running until Ctrl-C")
+    serve.add_argument(
+        "--port", type=_port, default=8000, metavar="N", help="the API's; 0 is a free one (8000)"
+    )
+    serve.add_argument(
+        "--endpoint-port", type=_port, default=4566, metavar="N", help="the AWS endpoint's; 0 likewise (4566)"
+    )
+    serve.add_argument("--json", action="store_true", help="print the URLs as one JSON object")
+    reset = commands.add_parser("reset", help="forget what `serve` has stored")
+    for command in serve, reset:
+        command.add_argument("--stage", default="local", metavar="NAME", help="(local)")
+        command.add_argument(
+            "--home",
+            type=Path,
+            default=Path(".local"),
+            metavar="DIR",
+            help="where state and logs lie (.local)",
+        )
+    return top
+
+
+def _demo(demo: argparse.ArgumentParser) -> None:
+    # Options of the producer that the demo does not offer; it reads them all the same.
+    demo.set_defaults(forever=False, rate=None, dry_run=False, rejects=None)
+    demo.add_argument(
+        "--events", type=_count, default=2000, metavar="N", help="how many; with --from: at most (2000)"
+    )
+    demo.add_argument("--products", type=_positive, metavar="N", help="how many (a tenth of the events)")
+    demo.add_argument("--seed", type=_count, metavar="S", help="the same one gives the same events (random)")
+    demo.add_argument("--duplicates", type=_share, default=0.02, metavar="SHARE", help="sent twice (0.02)")
+    demo.add_argument("--poison", type=_count, default=5, metavar="N", help="records that are no events (5)")
+    demo.add_argument(
+        "--shuffle",
+        action=argparse.BooleanOptionalAction,
+        default=True,
+        help="arrival in no order at all (yes)",
+    )
+    demo.add_argument("--from", dest="source", metavar="FILE", help="recorded events; - for standard input")
+    demo.add_argument("--format", choices=("ndjson", "csv"), help="(by the file's name, otherwise ndjson)")
+    demo.add_argument(
+        "--map",
+        action="append",
+        default=[],
+        metavar="FIELD=NAME",
+        help="our field and the file's name for it, such as serial=sn; may be repeated",
+    )
+    demo.add_argument("--stage", metavar="NAME", help="(one of its own)")
+    demo.add_argument("--json", action="store_true", help="print the figures as one JSON object")
+    demo.set_defaults(now=None)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, got {text!r}")
+    return int(text)
+
+
+def _positive(text: str) -> int:
+    number = _count(text)
+    if number == 0:
+        raise argparse.ArgumentTypeError("expected at least 1")
+    return number
+
+
+def _port(text: str) -> int:
+    number = _count(text)
+    if number > 65535:
+        raise argparse.ArgumentTypeError(f"expected a port up to 65535, got {text!r}")
+    return number
+
+
+def _share(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}") from exc
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"expected a share from 0 to 1, got {text!r}")
+    return number
+
+
+def _error(sentence: str, code: int) -> int:
+    print(f"error: {sentence}", file=sys.stderr)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

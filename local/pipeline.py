@@ -1,0 +1,294 @@
+"""The whole pipeline on one machine: endpoint, stack, mappings with their sandboxes, API.
+
+The only place that knows the order in which they start and stop.  Everything started here is stopped here,
+in the opposite order, whatever happens in between; nothing else is touched.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import boto3
+from botocore.config import Config
+
+import cli.stage
+from chalicelib import settings, wiring
+from local import endpoint, mapping_settings, stack
+from local.checkpoints import Checkpoints
+from local.endpoint import Endpoint
+from local.kinesis_mapping import KinesisMapping
+from local.observer import Observer
+from local.sandbox import SandboxPool
+from local.sqs_mapping import SqsMapping
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_kinesis import KinesisClient
+    from mypy_boto3_sqs import SQSClient
+
+ROOT = Path(__file__).resolve().parent.parent
+
+#: How often an idle shard is read.  Lambda does so once a second; a person at a laptop waits for it.
+POLL_INTERVAL_S = 0.1
+
+_API_START_S = 60.0
+_API_STOP_S = 10.0
+
+
+class PipelineError(Exception):
+    """A part of the pipeline did not start.  The message has the remedy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to start, and where it keeps its things."""
+
+    stage: str
+    logs: Path
+    api_port: int | None = None  # None takes a free one
+    endpoint_port: int | None = None  # likewise
+    state: Path | None = None  # where the endpoint keeps its state across an orderly restart
+    record: Path | None = None  # where it is written who the endpoint is, so that it can be adopted
+
+
+class Pipeline:
+    """A running pipeline."""
+
+    def __init__(self, stage: str, endpoint: Endpoint, api_url: str, mapping: KinesisMapping) -> None:
+        self.stage = stage
+        self.endpoint = endpoint
+        self.api_url = api_url
+        self._mapping = mapping
+        self._dynamodb: DynamoDBClient = client("dynamodb")
+        self._sqs: SQSClient = client("sqs")
+        self._dead_letters = self._sqs.get_queue_url(QueueName=settings.dead_letter_queue())["QueueUrl"]
+
+    def drained(self) -> bool:
+        """Whether everything that was on the stream when this was called has its place.
+
+        Raises RuntimeError when a shard's thread has failed.
+        """
+        return self._mapping.drained() and self.dead_letters() == 0
+
+    def dead_letters(self) -> int:
+        """Messages that triage has not finished."""
+        found = self._sqs.get_queue_attributes(
+            QueueUrl=self._dead_letters,
+            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+        )
+        return sum(int(count) for count in found["Attributes"].values())
+
+    def stored(self) -> int:
+        """How many events the history table holds.  Reads all of it."""
+        pages = self._dynamodb.get_paginator("scan").paginate(
+            TableName=settings.history_table(), Select="COUNT", ConsistentRead=True
+        )
+        return sum(page["Count"] for page in pages)
+
+
+@contextlib.contextmanager
+def running(plan: Plan, observer: Observer, say: Callable[[str], None]) -> Iterator[Pipeline]:
+    """Start everything, and stop it when the block ends, Ctrl-C and SIGTERM included.
+
+    The endpoint in AWS_ENDPOINT_URL is used when there is one; otherwise an embedded one is started.
+    `say` is told what takes a while.  This process's environment becomes that of the stage.  Raises
+    PipelineError, EndpointError, StackError or ConfigurationError.
+    """
+    with contextlib.ExitStack() as stops:
+        stops.enter_context(_orderly_end())
+        if plan.api_port is not None and not endpoint.is_free(plan.api_port):
+            raise PipelineError(f"port {plan.api_port} is in use; choose another for the API with --port")
+        aws = given_endpoint()
+        is_given = aws is not None
+        if aws is None:
+            say("starting the AWS endpoint")
+            aws = endpoint.start(
+                log_path=plan.logs / "endpoint.log",
+                port=plan.endpoint_port,
+                state_dir=plan.state,
+                record=plan.record,
+            )
+            stops.callback(_stop_endpoint, aws, say if plan.state else lambda _: None)
+        functions = environment(plan.stage, aws.url, os.environ if is_given else {})
+        use(functions)
+        stack.ensure(client("cloudformation"), plan.stage)
+        mapping = _start_mappings(functions, plan.logs, observer, stops)
+        api_url = _start_api(plan.api_port, plan.logs / "api.log", stops)
+        pipeline = Pipeline(plan.stage, aws, api_url, mapping)
+        stops.callback(signal.signal, signal.SIGINT, signal.SIG_IGN)  # once is enough: stopping is under way
+        yield pipeline
+
+
+def given_endpoint() -> Endpoint | None:
+    """The endpoint in AWS_ENDPOINT_URL; None when that is not set.
+
+    Raises PipelineError for AWS itself, where `local` has no business.
+    """
+    url = os.environ.get("AWS_ENDPOINT_URL")
+    if not url:
+        return None
+    host = urlsplit(url).hostname or ""
+    if not host or host.endswith((".amazonaws.com", ".amazonaws.com.cn", ".api.aws")):
+        raise PipelineError(
+            f"AWS_ENDPOINT_URL: expected an endpoint that stands in for AWS, got {url!r}; unset it to use "
+            "the embedded one"
+        )
+    return endpoint.at(url)
+
+
+def environment(stage: str, url: str, given: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a stage on the endpoint at `url`, for this process and for the functions.
+
+    `given` is the environment of somebody who brought an endpoint: what it says about AWS (credentials,
+    region) holds for that endpoint.  Our own needs none of it, and must not be given anybody's keys.
+    """
+    own = cli.stage.environment("local")
+    theirs = {name: value for name, value in given.items() if name.startswith("AWS_") or name == "HOME"}
+    return {**own, **theirs, "LIFECYCLE_STAGE": stage, "AWS_ENDPOINT_URL": url}
+
+
+def use(variables: Mapping[str, str]) -> None:
+    """Make these the only variables about AWS and the lifecycle history in this process."""
+    for name in list(os.environ):
+        if name.startswith(("AWS_", "LIFECYCLE_")):
+            del os.environ[name]
+    os.environ.update(variables)
+    wiring.reset()
+
+
+def client(service: str) -> Any:
+    """A low-level client for the mappings' own traffic: quick to give up, since callers try again."""
+    return boto3.client(
+        service,  # type: ignore[call-overload]  # the stubs want a literal; each caller names its type
+        config=Config(
+            connect_timeout=2,
+            read_timeout=30,
+            retries={"mode": "standard", "total_max_attempts": 2},
+            max_pool_connections=32,
+            parameter_validation=False,
+            tcp_keepalive=True,
+        ),
+    )
+
+
+def _start_mappings(
+    functions: Mapping[str, str], logs: Path, observer: Observer, stops: contextlib.ExitStack
+) -> KinesisMapping:
+    """Both event source mappings, each with the pool of sandboxes that its function runs in."""
+    from app import app  # its decorators read the environment, which is the stage's only now
+
+    kinesis: KinesisClient = client("kinesis")
+    dynamodb: DynamoDBClient = client("dynamodb")
+    sqs: SQSClient = client("sqs")
+    on_stream = mapping_settings.for_kinesis(app, "process_lifecycle")
+    on_queue = mapping_settings.for_sqs(app, "triage_dead_letters")
+    # The handler may report failures only to a mapping that listens.
+    told = {**functions, "LIFECYCLE_PARTIAL_RESPONSES": "on" if on_stream.partial_responses else "off"}
+    ingest = SandboxPool(
+        handler="app.process_lifecycle",
+        environment=told,
+        timeout_s=on_stream.timeout_s,
+        memory_mb=on_stream.memory_mb,
+        log_path=logs / "process_lifecycle.log",
+    )
+    stops.callback(ingest.close)
+    triage = SandboxPool(
+        handler="app.triage_dead_letters",
+        environment=told,
+        timeout_s=on_queue.timeout_s,
+        memory_mb=on_queue.memory_mb,
+        log_path=logs / "triage_dead_letters.log",
+    )
+    stops.callback(triage.close)
+    mapping = KinesisMapping(
+        settings=on_stream,
+        stream=settings.stream_name(),
+        function="process_lifecycle",
+        invoke=ingest.invoke,
+        kinesis=kinesis,
+        sqs=sqs,
+        checkpoints=Checkpoints(dynamodb, checkpoint_table()),
+        failure_queue=settings.dead_letter_queue(),
+        observer=observer,
+        poll_interval_s=POLL_INTERVAL_S,
+    )
+    dead_letters = SqsMapping(
+        settings=on_queue,
+        queue=settings.dead_letter_queue(),
+        function="triage_dead_letters",
+        invoke=triage.invoke,
+        sqs=sqs,
+        observer=observer,
+    )
+    stops.callback(dead_letters.stop)
+    stops.callback(mapping.stop)
+    mapping.start()
+    dead_letters.start()
+    return mapping
+
+
+def checkpoint_table() -> str:
+    """The table of the mappings' checkpoints; not in the stack, because on AWS Lambda keeps them."""
+    return f"{settings.APP_NAME}-{settings.stage()}-checkpoints"
+
+
+def _start_api(port: int | None, log_path: Path, stops: contextlib.ExitStack) -> str:
+    """The API server as a child process; its URL once it listens."""
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    with log_path.open("ab") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "local.api_server", "--port", str(port or 0)],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,  # the child ends when this does: when we close it, or when we are gone
+            stdout=subprocess.PIPE,
+            stderr=log,
+            start_new_session=True,  # Ctrl-C reaches us first
+        )
+    stops.callback(_stop_api, process)
+    assert process.stdout is not None, "asked for above"
+    overdue = threading.Timer(_API_START_S, process.kill)
+    overdue.start()
+    url = process.stdout.readline().decode().strip()
+    overdue.cancel()
+    if not url:
+        raise PipelineError(f"the API did not start; see {log_path}")
+    return url
+
+
+def _stop_api(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.communicate(timeout=_API_STOP_S)  # closes its stdin
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.communicate()
+
+
+def _stop_endpoint(running_endpoint: Endpoint, say: Callable[[str], None]) -> None:
+    say("saving the state")
+    running_endpoint.stop()
+
+
+@contextlib.contextmanager
+def _orderly_end() -> Iterator[None]:
+    """Make SIGTERM and a closed terminal end the block as Ctrl-C does."""
+
+    def interrupt(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    numbers = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

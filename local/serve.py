@@ -1,0 +1,167 @@
+"""`serve` and `reset`: the pipeline kept running for a person, and forgetting what it has stored.
+
+The only place that knows the directory where state and logs are kept, and that one pipeline uses it at a
+time.
+"""
+
+import contextlib
+import fcntl
+import json
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from botocore.exceptions import ClientError
+
+from local import endpoint, pipeline, stack
+from local.measure import Counter, Counts
+from local.pipeline import Pipeline, PipelineError, Plan
+
+#: How often the counts are looked at, and how often at most a line is printed about them.
+_LOOK_S, _TELL_S = 0.5, 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The directory of a pipeline that is kept."""
+
+    directory: Path
+
+    @property
+    def state(self) -> Path:
+        """The endpoint's state between two runs."""
+        return self.directory / "state"
+
+    @property
+    def logs(self) -> Path:
+        """What the parts of the latest run had to say."""
+        return self.directory / "logs"
+
+    @property
+    def record(self) -> Path:
+        """Who the endpoint is."""
+        return self.directory / "endpoint.json"
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Nobody else serves from here or resets meanwhile; a lock goes with its process.
+
+        Raises PipelineError when somebody does.
+        """
+        self.directory.mkdir(parents=True, exist_ok=True)
+        with (self.directory / "lock").open("a") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as exc:
+                raise PipelineError(
+                    f"a pipeline is running from {self.directory}; stop it first (Ctrl-C where it runs)"
+                ) from exc
+            yield
+
+
+def serve(
+    home: Home,
+    *,
+    stage: str,
+    api_port: int | None,
+    endpoint_port: int | None,
+    as_json: bool,
+    say: Callable[[str], None],
+    clock: Callable[[], float] = time.monotonic,
+    sleep: Callable[[float], None] = time.sleep,
+) -> None:
+    """Run the pipeline until KeyboardInterrupt.  Ports of None take free ones."""
+    counter = Counter()
+    with home.locked():
+        shutil.rmtree(home.logs, ignore_errors=True)
+        plan = Plan(stage, home.logs, api_port, endpoint_port, home.state, home.record)
+        with pipeline.running(plan, counter, say) as running:
+            if as_json:
+                urls = {"stage": stage, "api": running.api_url, "endpoint": running.endpoint.url}
+                print(json.dumps(urls), flush=True)
+            else:
+                print(_welcome(running, home), flush=True)
+            _report(counter, say, clock, sleep)
+
+
+def reset(home: Home, *, stage: str, say: Callable[[str], None]) -> None:
+    """Forget everything stored: the kept state, or the stage's stack on the endpoint in AWS_ENDPOINT_URL."""
+    given = pipeline.given_endpoint()
+    with home.locked():
+        if given is not None:
+            pipeline.use(pipeline.environment(stage, given.url, os.environ))
+            remove(stage)
+            say(f"removed stack {stack.name(stage)} from {given.url}")
+            return
+        left = endpoint.recorded(home.record)
+        if left is not None:
+            left.stop(timeout_s=5)
+            say(f"stopped the endpoint that an earlier run left at {left.url}")
+        home.record.unlink(missing_ok=True)
+        if home.state.exists():
+            shutil.rmtree(home.state)
+            say(f"removed {home.state}")
+        else:
+            say(f"nothing is stored in {home.state}")
+
+
+def remove(stage: str) -> None:
+    """Remove the stage's stack and its checkpoints from the endpoint that this process talks to."""
+    stack.remove(pipeline.client("cloudformation"), stage)
+    try:
+        pipeline.client("dynamodb").delete_table(TableName=pipeline.checkpoint_table())
+    except ClientError as exc:
+        if exc.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
+
+
+def _welcome(running: Pipeline, home: Home) -> str:
+    lines = [
+        f"API       {running.api_url}/products/<serial>  (open to this machine, without tokens)",
+        f"endpoint  {running.endpoint.url}  (Kinesis, DynamoDB, SQS; stage {running.stage})",
+        f"kept in   {home.directory}  (logs in {home.logs.name}/)",
+    ]
+    usual = "http://127.0.0.1:4566"
+    if running.endpoint.url != usual:
+        lines.append(f"in another terminal first:  export AWS_ENDPOINT_URL={running.endpoint.url}")
+    if running.stage != "local":
+        lines.append(f"in another terminal first:  export LIFECYCLE_STAGE={running.stage}")
+    lines.append("send events with `make produce`; stop with Ctrl-C")
+    return "\n".join(lines)
+
+
+def _report(
+    counter: Counter, say: Callable[[str], None], clock: Callable[[], float], sleep: Callable[[float], None]
+) -> None:
+    """Say what has been done whenever something has, but not all the time.  Does not return."""
+    told = counter.counts()
+    told_at = clock()
+    while True:
+        sleep(_LOOK_S)
+        counts = counter.counts()
+        if counts != told and clock() - told_at >= _TELL_S:
+            say(_line(counts, told))
+            told, told_at = counts, clock()
+
+
+def _line(counts: Counts, before: Counts) -> str:
+    parts = [
+        f"{time.strftime('%H:%M:%S')}  {counts.processed:,} records processed "
+        f"(+{counts.processed - before.processed:,}) in {counts.invocations:,} invocations"
+    ]
+    if counts.failed_invocations:
+        parts.append(f"{counts.failed_invocations:,} failed")
+    if counts.bisects:
+        parts.append(f"{counts.bisects:,} bisected")
+    if counts.discarded:
+        parts.append(f"{counts.discarded:,} records dead-lettered")
+    return ", ".join(parts)
+
+
+def to_stderr(line: str) -> None:
+    """Where progress goes."""
+    print(line, file=sys.stderr, flush=True)
