@@ -26,8 +26,9 @@ if TYPE_CHECKING:
     from mypy_boto3_kinesis.client import KinesisClient
     from mypy_boto3_kinesis.type_defs import GetRecordsOutputTypeDef, RecordTypeDef
 
-#: Between two reads of one shard: five a second are allowed (KDS developer guide, "Quotas and limits").
-PAUSE_S = 0.2
+#: Between two reads of one shard.  It allows five a second (KDS developer guide, "Quotas and limits"), and
+#: the event source mapping reads it too.
+PAUSE_S = 0.5
 
 #: The largest and the smallest page asked for.  A range of one record must not pull 10 MiB out of a busy
 #: shard: after such an answer Kinesis refuses everybody's reads of that shard for five seconds.

@@ -2,16 +2,28 @@
 
 import json
 import os
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import boto3
 import pytest
+from aws_kinesis_agg.aggregator import RecordAggregator
 from chalice.test import Client
 
-from chalicelib import wiring
-from tests.dead_letters import Stream, sqs_event
+from chalicelib import events, settings, triage, wiring
+from chalicelib.cases import Case
+from chalicelib.errors import UnfinishedBatchError
+from chalicelib.history import History
+from chalicelib.quarantine import Quarantine
+from chalicelib.storage import Deadline
+from chalicelib.triage import Report, Triage
+from tests import faults
+from tests.dead_letters import Stream, sqs_event, text
 from tests.lambda_events import wire
 
-NOTHING_LEFT = {"batchItemFailures": []}
+NOTHING_LEFT: dict[str, Any] = {"batchItemFailures": []}
 
 
 def notes(count: int, serial: str = "SN-1") -> list[bytes]:
@@ -24,7 +36,32 @@ def stored(serial: str = "SN-1") -> list[int]:
     return sorted(json.loads(event.metadata)["n"] for event in page.events)
 
 
-def triage(client: Client, *bodies: object) -> Any:
+def set_aside() -> list[Case]:
+    return list(wiring.quarantine().list())
+
+
+def the_case() -> Case:
+    (case,) = set_aside()
+    return case
+
+
+def items_of(table: str) -> int:
+    count: int = boto3.client("dynamodb").scan(TableName=table, Select="COUNT")["Count"]
+    return count
+
+
+def down_for(*marks: str | bytes) -> faults.Answer:
+    """DynamoDB answering with an error whenever a request speaks of one of these products or events."""
+    keys = [events.decode(mark).position if isinstance(mark, bytes) else mark for mark in marks]
+
+    def answer(body: dict[str, Any]) -> Any:
+        text = json.dumps(body)
+        return faults.error("InternalServerError", status=500) if any(k in text for k in keys) else None
+
+    return answer
+
+
+def run(client: Client, *bodies: object) -> Any:
     return client.lambda_.invoke("triage_dead_letters", sqs_event(*bodies)).payload
 
 
@@ -40,10 +77,327 @@ def stream(stage: str) -> Stream:
     return Stream()
 
 
+class Handler:
+    """Triage as the handler builds it, with a clock that only moves when somebody waits."""
+
+    def __init__(self) -> None:
+        self.dynamodb = boto3.client("dynamodb")
+        self.kinesis = boto3.client("kinesis")
+        self.executor = ThreadPoolExecutor(4)
+        self.now = 0.0
+
+    def run(self, event: dict[str, Any], seconds: float = 60) -> list[Report]:
+        deadline = Deadline(seconds, clock=lambda: self.now, sleep=self._wait, uniform=lambda _, most: most)
+        triaging = Triage(
+            self.kinesis,
+            settings.stream_name(),
+            History(self.dynamodb, settings.history_table()),
+            Quarantine(self.dynamodb, settings.quarantine_table()),
+            self.executor,
+            sleep=self._wait,
+        )
+        return triaging.messages(event["Records"], deadline, "request-1")
+
+    def _wait(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.fixture
+def handler(stage: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Handler]:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    handler = Handler()
+    yield handler
+    handler.executor.shutdown()
+    handler.dynamodb.close()
+    handler.kinesis.close()
+
+
+@pytest.fixture
+def buggy(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """A handler with a bug: it raises on every event of the product SN-BUG."""
+    decode = events.decode
+
+    def stumbles(data: bytes) -> events.Event:
+        event = decode(data)
+        return event if event.serial != "SN-BUG" else {}[event.serial]  # type: ignore[return-value]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(events, "decode", stumbles)
+        yield patch
+
+
 def test_the_records_that_a_dead_letter_points_to_are_stored(listening: Client, stream: Stream) -> None:
     numbers = stream.put(notes(30))
 
-    answer = triage(listening, stream.dead_letter(numbers[5:25]))
+    answer = run(listening, stream.dead_letter(numbers[5:25]))
 
     assert answer == NOTHING_LEFT
     assert stored() == list(range(5, 25))
+
+
+def test_of_a_batch_with_one_record_that_crashes_the_handler_all_others_are_stored(
+    listening: Client, stream: Stream, buggy: pytest.MonkeyPatch
+) -> None:
+    culprit = wire("SN-BUG", "note")
+    numbers = stream.put([*notes(200)[:120], culprit, *notes(200)[120:199]])
+
+    answer = run(listening, stream.dead_letter(numbers))
+
+    assert answer == NOTHING_LEFT
+    assert stored() == list(range(199))
+    case = the_case()
+    assert (case.id, case.payload) == (f"{stream.name}/{stream.shard_id}/{numbers[120]}", culprit)
+    assert case.reason == "handler_error"
+    assert "in stumbles" in case.sentence
+    assert "KeyError: 'SN-BUG'" in case.sentence
+
+
+def test_a_setting_that_is_missing_is_no_record_s_fault(
+    handler: Handler, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = stream.put(notes(3))
+
+    def unset(_: bytes) -> events.Event:
+        raise triage.LifecycleError("a setting is missing")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(events, "decode", unset)
+        (report,) = handler.run(sqs_event(stream.dead_letter(numbers)))
+
+    assert not report.finished
+    assert "a setting is missing" in report.because
+    assert set_aside() == []
+
+
+def test_a_poison_pill_in_the_range_is_quarantined_for_what_it_is(listening: Client, stream: Stream) -> None:
+    numbers = stream.put([b"not json", *notes(2), wire(colour="red")])
+
+    run(listening, stream.dead_letter(numbers))
+
+    assert stored() == [0, 1]
+    assert {case.payload: case.reason for case in set_aside()} == {
+        b"not json": "not_json",
+        wire(colour="red"): "invalid_event",
+    }
+
+
+def test_an_aggregated_record_in_the_range_is_deaggregated(listening: Client, stream: Stream) -> None:
+    aggregator = RecordAggregator()
+    for note in notes(4):
+        aggregator.add_user_record("SN-1", note)
+    _, _, aggregated = aggregator.clear_and_get().get_contents()
+
+    run(listening, stream.dead_letter(stream.put([aggregated])))
+
+    assert stored() == [0, 1, 2, 3]
+
+
+def test_records_of_other_lanes_in_the_range_are_stored_again_which_changes_nothing(
+    listening: Client, stream: Stream
+) -> None:
+    numbers = stream.put(notes(6))
+    run(listening, stream.dead_letter(numbers))
+
+    answer = run(listening, stream.dead_letter(numbers[1:5], batchSize=2))
+
+    assert answer == NOTHING_LEFT
+    assert stored() == list(range(6))
+    assert set_aside() == []
+
+
+def test_triaging_a_message_twice_changes_nothing(listening: Client, stream: Stream) -> None:
+    message = stream.dead_letter(stream.put([*notes(5), b"not json"]))
+
+    run(listening, message)
+    once = (wiring.history().page("SN-1", limit=None), set_aside())
+    run(listening, message)
+
+    assert (wiring.history().page("SN-1", limit=None), set_aside()) == once
+
+
+@pytest.mark.parametrize("body", ["not json", "{}", '{"KinesisBatchInfo": {"shardId": 5}}', "\ud800"])
+def test_a_message_that_is_no_invocation_record_is_quarantined_with_its_body(
+    listening: Client, body: str
+) -> None:
+    event = sqs_event(body)
+
+    answer = listening.lambda_.invoke("triage_dead_letters", event).payload
+
+    assert answer == NOTHING_LEFT
+    case = the_case()
+    assert case.id == f"{settings.dead_letter_queue()}/{event['Records'][0]['messageId']}"
+    assert case.reason == "not_an_invocation_record"
+    assert case.payload == body.encode(errors="surrogatepass")
+    assert case.arrived_at_ms == 1790000000123
+
+
+def test_a_pointer_into_another_stream_is_not_followed(listening: Client, stream: Stream) -> None:
+    message = stream.dead_letter(
+        stream.put(notes(1)), streamArn="arn:aws:kinesis:eu-west-1:000000000000:stream/payroll"
+    )
+
+    assert run(listening, message) == NOTHING_LEFT
+
+    assert stored() == []
+    case = the_case()
+    assert case.reason == "foreign_stream"
+    assert "'payroll'" in case.sentence
+    assert json.loads(case.payload) == message
+
+
+def test_what_the_stream_no_longer_holds_becomes_one_case_and_the_rest_is_stored(
+    listening: Client, stream: Stream
+) -> None:
+    numbers = stream.put(notes(3))
+    trimmed = str(int(numbers[0]) - 1).zfill(len(numbers[0]))
+    message = stream.dead_letter([trimmed, *numbers])
+
+    assert run(listening, message) == NOTHING_LEFT
+
+    assert stored() == [0, 1, 2]
+    case = the_case()
+    assert case.reason == "expired"
+    assert f"from {trimmed} up to before {numbers[0]}, in a batch of 4" in case.sentence
+    assert json.loads(case.payload) == message
+
+
+def test_a_shard_that_is_gone_is_one_expired_case(listening: Client, stream: Stream) -> None:
+    numbers = stream.put(notes(3))
+    message = stream.dead_letter(numbers, shardId="shardId-000000000099")
+
+    assert run(listening, message) == NOTHING_LEFT
+
+    case = the_case()
+    assert case.reason == "expired"
+    assert f"from {numbers[0]} through {numbers[2]}" in case.sentence
+    assert "ResourceNotFoundException" in case.sentence
+
+
+def test_a_stream_that_is_gone_is_one_expired_case(listening: Client, stream: Stream) -> None:
+    message = stream.dead_letter(stream.put(notes(3)))
+    stream.kinesis.delete_stream(StreamName=stream.name)
+
+    assert run(listening, message) == NOTHING_LEFT
+
+    case = the_case()
+    assert case.reason == "expired"
+    assert f"Stream {stream.name} not found" in case.sentence
+
+
+def test_a_message_that_cannot_be_finished_goes_back_and_one_that_was_does_not(
+    handler: Handler, stream: Stream
+) -> None:
+    done = stream.dead_letter(stream.put(notes(3, "SN-DONE")))
+    stuck = stream.dead_letter(stream.put(notes(3, "SN-STUCK")))
+    event = sqs_event(done, stuck)
+    faults.on(handler.dynamodb, "BatchWriteItem", down_for("SN-STUCK"))
+
+    reports = handler.run(event)
+
+    assert [report.finished for report in reports] == [True, False]
+    assert "InternalServerError" in reports[1].because
+    assert triage.partial_response(reports, mapping_listens=True) == {
+        "batchItemFailures": [{"itemIdentifier": event["Records"][1]["messageId"]}]
+    }
+
+
+def test_a_bug_of_triage_on_one_message_does_not_undo_the_others(
+    handler: Handler, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = sqs_event(stream.dead_letter(stream.put(notes(3))), "a bug", "no invocation record")
+    parse = triage.dead_letters.parse
+
+    def stumbles(body: str) -> Any:
+        return parse(body) if body != "a bug" else 1 / 0
+
+    with monkeypatch.context() as patch:
+        patch.setattr(triage.dead_letters, "parse", stumbles)
+        reports = handler.run(event)
+
+    assert [report.finished for report in reports] == [True, False, True]
+    assert triage.partial_response(reports, mapping_listens=True) == {
+        "batchItemFailures": [{"itemIdentifier": event["Records"][1]["messageId"]}]
+    }
+
+
+def test_an_unfinished_message_is_never_taken_for_done_by_a_mapping_that_does_not_listen(
+    client: Client, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    message = stream.dead_letter(stream.put(notes(3)))
+    monkeypatch.setenv("LIFECYCLE_HISTORY_TABLE", "no-such-table")
+
+    with pytest.raises(UnfinishedBatchError, match="1 dead letters unfinished"):
+        run(client, message)
+
+
+def test_an_outage_sends_the_message_back_and_the_next_try_finishes_it(
+    listening: Client, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = sqs_event(stream.dead_letter(stream.put([*notes(3), b"not json"])))
+    with monkeypatch.context() as outage:
+        outage.setenv("LIFECYCLE_HISTORY_TABLE", "no-such-table")
+        wiring.reset()
+        answer = listening.lambda_.invoke("triage_dead_letters", event).payload
+    wiring.reset()
+
+    assert answer == {"batchItemFailures": [{"itemIdentifier": event["Records"][0]["messageId"]}]}
+    assert listening.lambda_.invoke("triage_dead_letters", event).payload == NOTHING_LEFT
+    assert stored() == [0, 1, 2]
+    assert the_case().payload == b"not json"
+
+
+def test_a_wide_range_goes_on_where_it_was_cut_off(handler: Handler, stream: Stream) -> None:
+    event = sqs_event(stream.dead_letter(stream.put([*notes(1300), *notes(1, "SN-STUCK")])))
+    is_down = True
+    stuck = down_for("SN-STUCK", notes(1300)[700])
+    sent = faults.on(handler.dynamodb, "BatchWriteItem", lambda body: stuck(body) if is_down else None)
+
+    (first,) = handler.run(event)
+    listed = list(wiring.quarantine().heads())
+    is_down = False
+    sent.clear()
+    (second,) = handler.run(event)
+
+    assert (first.finished, first.tally.read) == (False, 500)
+    assert listed == []  # a bookmark is no case
+    assert sum(len(body["RequestItems"][settings.history_table()]) for body in sent) == 801
+    assert (second.finished, second.tally.stored) == (True, 1301)
+    assert stored() == list(range(1300))
+    assert items_of(settings.quarantine_table()) == 0  # no bookmark once the message is done
+
+
+def test_the_log_line_says_where_how_many_and_how_long_the_stream_still_holds_them(
+    listening: Client, stream: Stream, capsys: pytest.CaptureFixture[str]
+) -> None:
+    numbers = stream.put([*notes(3), b"hunter2"])
+    arrived = text(time.time() - 3600)  # an hour of the stream's 168
+    message = stream.dead_letter(numbers, approximateArrivalOfFirstRecord=arrived)
+
+    run(listening, message)
+
+    logged = capsys.readouterr().out
+    line = json.loads(logged)
+    assert "hunter2" not in logged
+    assert line["message"] == "dead letter triaged"
+    assert (line["stream"], line["shard_id"]) == (stream.name, stream.shard_id)
+    assert (line["first"], line["last"], line["batch_size"]) == (numbers[0], numbers[-1], 4)
+    assert (line["stored"], line["quarantined"], line["expired"]) == (3, {"not_json": 1}, 0)
+    assert line["hours_left"] == pytest.approx(167, abs=0.1)
+    assert line["request_id"]
+
+
+def test_what_retention_took_is_logged_as_an_error_with_its_number(
+    listening: Client, stream: Stream, capsys: pytest.CaptureFixture[str]
+) -> None:
+    numbers = stream.put(notes(3))
+    trimmed = str(int(numbers[0]) - 1).zfill(len(numbers[0]))
+    long_ago = text(time.time() - 200 * 3600)
+
+    run(
+        listening,
+        stream.dead_letter([trimmed, *numbers], batchSize=10, approximateArrivalOfFirstRecord=long_ago),
+    )
+
+    line = json.loads(capsys.readouterr().out)
+    assert (line["level"], line["expired"], line["stored"]) == ("ERROR", 7, 3)
+    assert line["hours_left"] == pytest.approx(-32, abs=0.1)
