@@ -4,6 +4,7 @@ The only place that knows its shape, which is the one recorded from AWS (key ord
 records, never the records.
 """
 
+import uuid
 from datetime import datetime, timezone
 
 import msgspec
@@ -22,7 +23,7 @@ def body(discard: Discard, *, function_arn: str, stream_arn: str, shard_id: str,
     first, last = discard.records[0], discard.records[-1]
     record: dict[str, object] = {
         "requestContext": {
-            "requestId": discard.request_id,
+            "requestId": discard.request_id or str(uuid.uuid4()),
             "functionArn": function_arn,
             "condition": discard.condition,
             "approximateInvokeCount": discard.invoke_count,

@@ -86,3 +86,13 @@ def interpret(payload: bytes, items: Collection[str], *, reported: bool) -> Batc
 def checkpoint_of(failures: Failures) -> str:
     """The lowest of the reported sequence numbers: where the shard resumes."""
     return min(failures.identifiers, key=int)
+
+
+def done_messages(outcome: Outcome, identifiers: Sequence[str], *, reported: bool) -> list[str]:
+    """Which of a batch's messages the function is done with, so that they may be deleted."""
+    if outcome.ending is not Ending.OK:
+        return []
+    verdict = interpret(outcome.payload, identifiers, reported=reported)
+    if isinstance(verdict, BatchFailed):
+        return []
+    return [each for each in identifiers if each not in verdict.identifiers]
