@@ -12,7 +12,10 @@ BROKEN = """
 AWSTemplateFormatVersion: "2010-09-09"
 Parameters:
   Stage: { Type: String }
+  Data: { Type: String }
+  StreamMode: { Type: String }
   ShardCount: { Type: Number }
+  Watching: { Type: String }
 Resources:
   Queue:
     Type: AWS::SQS::Queue
