@@ -4,12 +4,17 @@
     dead-letter queue   triage_dead_letters     pointers -> records -> verdicts     chalicelib/triage.py
     REST API            /products/{serial}      what happened to this product       chalicelib/api.py
                         /products/{serial}/events
+                        /                       a search box; pages come with       chalicelib/pages.py
+                        /assets/{name}
+                        /openapi.json           this API, described                 chalicelib/openapi.json
                         /health
 
 Handlers translate and do nothing else.  Importing needs no environment and makes no AWS call.
 """
 
 import time
+from collections.abc import Callable
+from contextvars import ContextVar
 from typing import Any
 
 from chalice.app import Chalice, KinesisEvent, Request, Response, SQSEvent
@@ -17,6 +22,19 @@ from chalice.app import Chalice, KinesisEvent, Request, Response, SQSEvent
 from chalicelib import settings
 
 app = Chalice(app_name=settings.APP_NAME)
+app.api.cors = settings.cors()
+
+# `app.current_request` belongs to whoever asked last, and `chalice local` answers several at once.
+_request: ContextVar[Request] = ContextVar("request")
+
+
+@app.middleware("http")
+def finish(request: Request, get_response: Callable[[Request], Response]) -> Response:
+    """Every answer's common part, Chalice's own refusals included."""
+    from chalicelib import api
+
+    _request.set(request)
+    return api.finished(request, get_response)
 
 
 # Window 0: Lambda invokes as soon as there are records, because people wait for an answer.
@@ -70,7 +88,7 @@ def product(serial: str) -> Response:
     from chalicelib import api, wiring
 
     with api.http_errors():
-        return api.product(_request(), serial, wiring.history_for_reading())
+        return api.product(_request.get(), serial, wiring.history_for_reading())
 
 
 @app.route("/products/{serial}/events")
@@ -79,7 +97,7 @@ def product_events(serial: str) -> Response:
     from chalicelib import api, wiring
 
     with api.http_errors():
-        return api.product_events(_request(), serial, wiring.history_for_reading())
+        return api.product_events(_request.get(), serial, wiring.history_for_reading())
 
 
 @app.route("/health")
@@ -90,7 +108,26 @@ def health() -> Response:
     return api.health(wiring.history_for_reading())
 
 
-def _request() -> Request:
-    request = app.current_request
-    assert request is not None, "only called from a view"
-    return request
+@app.route("/")
+def home() -> Response:
+    """Where a person begins."""
+    from chalicelib import api
+
+    with api.http_errors():
+        return api.home(_request.get())
+
+
+@app.route("/assets/{name}")
+def asset(name: str) -> Response:
+    """What pages are made of."""
+    from chalicelib import api
+
+    return api.asset(name)
+
+
+@app.route("/openapi.json")
+def openapi() -> Response:
+    """This API, described for programs."""
+    from chalicelib import api
+
+    return api.openapi()

@@ -1,55 +1,63 @@
-"""The REST API: HTTP in, JSON out.
+"""The REST API: requests in, answers out.
 
-Requests are parsed here and nowhere else; answers are written here.  Metadata goes out as the canonical
-JSON text that is stored, never through Python numbers.  Reads are eventually consistent: half the price,
-and a lookup that comes within a moment of its event may come again.
+What is asked is parsed in queries.py, looked up in views.py, and written by representations.py, pages.py
+and epcis.py; here these are put together, and every answer gets what HTTP expects of it.
+
+Compression is the gateway's: API Gateway compresses what is larger than `minimum_compression_size`
+(.chalice/config.json) for callers that accept it, after the handler, without a base64 detour through
+Lambda's response and without our CPU time.  `chalice local` has no gateway and sends answers as they are.
+ETags are weak because of it: a strong one would have to differ with the encoding (RFC 9110, 8.8.3), which
+is not chosen here.
 """
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime, timezone
-from typing import Any
-from urllib.parse import quote, unquote, urlencode
+from functools import cache
+from hashlib import blake2b
+from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 from chalice.app import BadRequestError, ChaliceViewError, NotFoundError, Request, Response
 
-from chalicelib import cursors, events, lifecycle
-from chalicelib.errors import InvalidRequestError, ProductNotFoundError, StorageError
-from chalicelib.history import History, Page, StoredEvent
+from chalicelib import queries
+from chalicelib.errors import (
+    InvalidRequestError,
+    NotAcceptableError,
+    ProductNotFoundError,
+    StorageError,
+)
+from chalicelib.history import History
+from chalicelib.queries import EventsQuery
 
-#: Events in a product's own answer.
-NEWEST = 50
+#: The newest answer is always asked for, and costs nothing to send again while it is the same; nothing is
+#: kept where others could read it.
+_CACHE_CONTROL = "private, no-cache"
 
-#: The largest page, and the page a caller gets who does not say.
-MAX_LIMIT, DEFAULT_LIMIT = 1000, 100
+#: Answers differ with these.  Accept-Encoding is the gateway's to add.
+_VARY = "Accept, Authorization"
 
-#: How many Queries of 1 MB the status walk makes before it says `undetermined`.
-MAX_WALK = 3
+_BARRED = {
+    # A page loads what it was shipped with and nothing else; metadata may hold what it likes.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "Referrer-Policy": "no-referrer",
+}
 
-_ORDERS = ("asc", "desc")
-_JSON = {"Content-Type": "application/json"}
+
+class NotAcceptableViewError(ChaliceViewError):
+    """406 in Chalice's error shape."""
+
+    STATUS_CODE = 406
 
 
 class ServiceUnavailableError(ChaliceViewError):
     """503 in Chalice's error shape: the caller may come again."""
 
     STATUS_CODE = 503
-
-
-class EventsQuery(msgspec.Struct, frozen=True):
-    """The parsed query string of `/products/{serial}/events`."""
-
-    type: str | None
-    since: str | None  # inclusive, as positions begin
-    until: str | None  # exclusive
-    order: str
-    limit: int
-    after: str | None
-
-    def identity(self, serial: str) -> tuple[str | None, ...]:
-        """What a cursor belongs to."""
-        return _identity(serial, self.type, self.since, self.until, self.order)
 
 
 @contextmanager
@@ -62,65 +70,64 @@ def http_errors() -> Iterator[None]:
         yield
     except InvalidRequestError as exc:
         raise BadRequestError(str(exc)) from exc
+    except NotAcceptableError as exc:
+        raise NotAcceptableViewError(str(exc)) from exc
     except ProductNotFoundError as exc:
         raise NotFoundError(str(exc)) from exc
     except StorageError as exc:
         raise ServiceUnavailableError("the history does not answer; try again in a moment") from exc
 
 
+def home(request: Request) -> Response:
+    """`GET /`: where a person begins; `?serial=` leads on to that product."""
+    given = queries.parameters(request, ("serial",))
+    serial = given.get("serial", "").strip()
+    if serial:
+        queries.serial_of(quote(serial, safe=""))  # refused here, not after the detour
+        where = f"{_here(request)}products/{quote(serial, safe='')}"
+        return Response("", {"Location": where, "Content-Type": "text/plain"}, 303)
+    from chalicelib import pages
+
+    return _answer("html", pages.home(_here(request)))
+
+
 def product(request: Request, serial: str, history: History, now: datetime | None = None) -> Response:
     """`GET /products/{serial}`: status, anomalies and the newest events."""
-    serial = _serial(serial)
-    _parameters(request, ())
-    instant = _instant_of(now or datetime.now(timezone.utc))
-    page = history.page(serial, limit=NEWEST + 1)
-    if not page.events:
-        raise ProductNotFoundError(serial)
-    shown, before = page.events, None
-    if page.last_read is not None or len(shown) > NEWEST:
-        shown, before = shown[:-1], shown[-1]
-    reading = lifecycle.read(shown, before, instant)
-    status = _status(history, serial, page, instant)
+    from chalicelib import representations, views
+
+    serial = queries.serial_of(serial)
+    named = queries.format_of(queries.parameters(request, ("format",)), queries.PRODUCT_FORMATS)
+    format_ = named or queries.negotiated(request.headers.get("accept"), queries.PRODUCT_FORMATS)
+    story = views.story(history, serial, now or datetime.now(timezone.utc))
     following = None
-    if before is not None:
-        cursor = cursors.encode(shown[-1].position, _identity(serial, None, None, None, "desc"))
-        following = f"{quote(serial, safe='')}/events?{urlencode({'cursor': cursor})}"
-    return _json(
-        {
-            "serial": serial,
-            "status": status.status,
-            "since": status.since,
-            "anomalies": reading.anomalies,
-            "history": [_shown(event, reading.voided_by) for event in shown],
-            "next": following,
-        }
-    )
+    if story.following is not None:
+        rest = EventsQuery(format=named).following(serial, story.following)
+        following = f"{quote(serial, safe='')}/events{rest}"
+    if format_ == "html":
+        from chalicelib import pages
+
+        return _answer("html", pages.product(story, following), following)
+    return _answer("json", representations.story_json(story, following), following)
 
 
 def product_events(request: Request, serial: str, history: History) -> Response:
     """`GET /products/{serial}/events`: one page, filtered and in either order."""
-    serial = _serial(serial)
-    query = parse_events_query(request, serial)
-    # One more than asked for tells whether there is a next page.  With a filter DynamoDB counts what it
-    # read, so there the page is what one Query of 1 MB finds.
-    page = history.page(
-        serial,
-        limit=query.limit + 1 if query.type is None else None,
-        newest_first=query.order == "desc",
-        type_=query.type,
-        since=query.since,
-        until=query.until,
-        after=query.after,
-    )
-    shown = page.events[: query.limit]
-    following = None
-    if len(page.events) > query.limit:
-        following = _next_events(query, serial, shown[-1].position)
-    elif page.last_read is not None:
-        following = _next_events(query, serial, page.last_read)
-    elif not shown and query.after is None and not history.page(serial, limit=1).events:
-        raise ProductNotFoundError(serial)
-    return _json({"serial": serial, "events": [_shown(event, {}) for event in shown], "next": following})
+    from chalicelib import representations, views
+
+    serial = queries.serial_of(serial)
+    query = queries.events_query(request, serial)
+    format_ = query.format or queries.negotiated(request.headers.get("accept"), queries.EVENTS_FORMATS)
+    page = views.event_page(history, serial, query)
+    following = query.following(serial, page.following) if page.following is not None else None
+    if format_ == "html":
+        from chalicelib import pages
+
+        return _answer("html", pages.events(page, query, following), following)
+    if format_ == "csv":
+        return _answer("csv", representations.events_csv(page), following)
+    if format_ == "ndjson":
+        return _answer("ndjson", representations.events_ndjson(page), following)
+    return _answer("json", representations.events_json(page, following), following)
 
 
 def health(history: History) -> Response:
@@ -132,139 +139,87 @@ def health(history: History) -> Response:
     return _json({"status": "ok"})
 
 
-def parse_events_query(request: Request, serial: str) -> EventsQuery:
-    """Read the query string.  Raises InvalidRequestError with a sentence."""
-    given = _parameters(request, ("type", "since", "until", "order", "limit", "cursor"))
-    type_ = given.get("type")
-    if type_ is not None and not events.is_type(type_):
-        raise InvalidRequestError(f"type: expected {events.TYPE_RULE}, got {_quoted(type_)}")
-    order = given.get("order", "desc")
-    if order not in _ORDERS:
-        raise InvalidRequestError(f"order: expected asc or desc, got {_quoted(order)}")
-    since, until = _moment(given, "since"), _moment(given, "until")
-    if since is not None and until is not None and since > until:
-        raise InvalidRequestError("since: lies after until, so nothing can match")
-    after = None
-    if "cursor" in given:
-        after = cursors.decode(given["cursor"], _identity(serial, type_, since, until, order))
-        if not (since or "") <= after < (until or "9"):
-            raise InvalidRequestError("cursor: lies outside since and until; start again without it")
-    return EventsQuery(type_, since, until, order, _limit(given), after)
+def asset(name: str) -> Response:
+    """`GET /assets/{name}`: a style sheet, script or picture; its name changes with its content."""
+    from chalicelib import pages
+
+    found = pages.asset(name)
+    if found is None:
+        raise NotFoundError(f"no asset {queries.quoted(name)}")
+    forever = {"Content-Type": found.content_type, "Cache-Control": "public, max-age=31536000, immutable"}
+    return Response(found.text, dict(forever))
 
 
-def _status(history: History, serial: str, newest: Page, instant: str) -> lifecycle.Status:
-    """The product's status, from the page that is read already or from further back."""
-    gave_up = False
-
-    def newest_first() -> Iterator[StoredEvent]:
-        nonlocal gave_up
-        page = newest
-        yield from page.events
-        cut_by_size = len(page.events) <= NEWEST and page.last_read is not None
-        for _ in range(MAX_WALK - 1 if cut_by_size else MAX_WALK):
-            if page.last_read is None:
-                return
-            page = history.page(serial, limit=None, after=page.last_read)
-            yield from page.events
-        gave_up = page.last_read is not None
-
-    status = lifecycle.determine_status(newest_first(), instant)
-    if gave_up and status.status == lifecycle.UNKNOWN:
-        return lifecycle.Status(lifecycle.UNDETERMINED, None)
-    return status
+def openapi() -> Response:
+    """`GET /openapi.json`: the description that the tests hold this API to."""
+    return Response(_openapi(), {"Content-Type": "application/json"})
 
 
-def _next_events(query: EventsQuery, serial: str, position: str) -> str:
-    given = {
-        "type": query.type,
-        "since": query.since,
-        "until": query.until,
-        "order": query.order,
-        "limit": str(query.limit),
-        "cursor": cursors.encode(position, query.identity(serial)),
-    }
-    return "?" + urlencode({name: value for name, value in given.items() if value is not None})
+def finished(request: Request, get_response: Callable[[Request], Response]) -> Response:
+    """The answer to this request with everything that concerns every answer.
+
+    Chalice's middleware, so that its own refusals (405, 500) come by here too: a browser gets them as a
+    page, everybody an ETag, and who has the same answer already gets a 304.
+    """
+    response = get_response(request)
+    refused = response.status_code >= 400 and isinstance(response.body, dict)
+    if refused and queries.prefers_html(request.headers.get("accept")):
+        from chalicelib import pages
+
+        page = pages.refusal(response.status_code, str(response.body["Message"]), _here(request))
+        response = Response(page, {**response.headers, **_html_headers()}, response.status_code)
+    headers = response.headers
+    headers.setdefault("X-Content-Type-Options", "nosniff")
+    headers.setdefault("Cache-Control", "no-store" if response.status_code >= 400 else _CACHE_CONTROL)
+    headers.setdefault("Vary", _VARY)
+    if response.status_code == 401:
+        headers.setdefault("WWW-Authenticate", "Bearer")
+    if response.status_code == 200 and isinstance(response.body, str):
+        return _unless_known(request, response)
+    return response
 
 
-def _identity(
-    serial: str, type_: str | None, since: str | None, until: str | None, order: str
-) -> tuple[str | None, ...]:
-    return (serial, type_, since, until, order)
+def _unless_known(request: Request, response: Response) -> Response:
+    tag = f'W/"{blake2b(response.body.encode(), digest_size=16).hexdigest()}"'
+    response.headers["ETag"] = tag
+    known = str(request.headers.get("if-none-match", ""))
+    if known.strip() == "*" or tag[2:] in [each.strip().removeprefix("W/") for each in known.split(",")]:
+        kept = {name: value for name, value in response.headers.items() if name != "Content-Type"}
+        return Response("", kept, 304)
+    return response
 
 
-def _serial(raw: str) -> str:
-    """The serial of a path; API Gateway leaves path parameters percent-encoded."""
-    serial = unquote(raw)
-    if not events.is_serial(serial):
-        raise InvalidRequestError(f"serial: expected {events.SERIAL_RULE}, got {_quoted(serial)}")
-    return serial
+def _answer(format_: str, body: str, following: str | None = None) -> Response:
+    headers = _html_headers() if format_ == "html" else {"Content-Type": queries.FORMATS[format_]}
+    if format_ == "csv":
+        headers["Content-Type"] += "; charset=utf-8; header=present"
+    if following is not None:
+        headers["Link"] = f'<{following}>; rel="next"'
+    return Response(body, dict(headers))
 
 
-def _parameters(request: Request, known: tuple[str, ...]) -> dict[str, str]:
-    """The query string as a dict.  A parameter we do not know is refused: ignored, it would mislead."""
-    query = request.query_params
-    if query is None:
-        return {}
-    given: dict[str, str] = {}
-    for name in query:
-        if name not in known:
-            expected = f"expected {', '.join(known)}" if known else "none are expected here"
-            raise InvalidRequestError(f"no such parameter {_quoted(name)}; {expected}")
-        values = query.getlist(name)
-        if len(values) != 1:
-            raise InvalidRequestError(f"{name}: given {len(values)} times, expected once")
-        given[name] = values[0]
-    return given
+def _html_headers() -> dict[str, str]:
+    return {"Content-Type": "text/html; charset=utf-8", **_BARRED}
 
 
-def _limit(given: dict[str, str]) -> int:
-    text = given.get("limit", str(DEFAULT_LIMIT))
-    if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_LIMIT):
-        raise InvalidRequestError(f"limit: expected a number from 1 to {MAX_LIMIT}, got {_quoted(text)}")
-    return int(text)
+def _json(body: object, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(body).decode(), {"Content-Type": "application/json"}, status)
 
 
-def _moment(given: dict[str, str], name: str) -> str | None:
-    if name not in given:
-        return None
-    text = given[name]
-    try:
-        return events.instant(text).prefix
-    except ValueError as exc:
-        # A plus sign that was not percent-encoded arrives as a space.
-        hint = " (a + in a query string is written %2B)" if " " in text else ""
-        raise InvalidRequestError(f"{name}: {exc}{hint}") from exc
+@cache
+def _openapi() -> str:
+    return Path(__file__).with_name("openapi.json").read_text(encoding="utf-8")
 
 
-def _instant_of(moment: datetime) -> str:
-    return moment.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def _here(request: Request) -> str:
+    """What a relative reference begins with to reach the API's root from this request's address.
 
-
-def _shown(event: StoredEvent, voided_by: dict[str, str]) -> dict[str, Any]:
-    shown: dict[str, Any] = {
-        "position": event.position,
-        "type": event.type,
-        "occurred_at": event.occurred_at,
-        "event_id": event.event_id,
-        "source": event.source,
-        "metadata": msgspec.Raw(event.metadata.encode()),
-        "recorded_at": _recorded(event.recorded_at_ms),
-    }
-    if event.position in voided_by:
-        shown["voided_by"] = voided_by[event.position]
-    return shown
-
-
-def _recorded(at_ms: int) -> str:
-    moment = datetime.fromtimestamp(at_ms / 1000, timezone.utc)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
-def _json(
-    body: object, status: int = 200, to_json: Callable[[object], bytes] = msgspec.json.encode
-) -> Response:
-    return Response(body=to_json(body).decode(), status_code=status, headers=dict(_JSON))
-
-
-def _quoted(text: str) -> str:
-    return ascii(text if len(text) <= 60 else text[:57] + "...")
+    Relative, so that it holds under an API Gateway stage or a custom domain's base path, which the
+    handler is not told of reliably.
+    """
+    depth = request.path.count("/") - 1
+    if depth:
+        return "../" * depth
+    path = str(request.context.get("path", "/"))
+    # The root without its slash, as in https://…/prod: references begin beside it.
+    return "" if path.endswith("/") else path.rpartition("/")[2] + "/"

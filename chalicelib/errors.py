@@ -7,6 +7,7 @@
     │   └── RefusedItemError
     ├── RequestError                the API's caller: 4xx, never retried by us
     │   ├── InvalidRequestError
+    │   ├── NotAcceptableError
     │   └── ProductNotFoundError
     ├── StorageError                time: DynamoDB refused the call or did not answer; waited out
     │   ├── ThrottledError
@@ -51,6 +52,10 @@ class RequestError(LifecycleError):
 
 class InvalidRequestError(RequestError):
     """A serial, parameter or cursor is malformed or out of range."""
+
+
+class NotAcceptableError(RequestError):
+    """The Accept header names nothing that this address answers with."""
 
 
 class ProductNotFoundError(RequestError):

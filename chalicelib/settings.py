@@ -10,17 +10,23 @@ it (`lifecycle-<stage>-…`, the names infra/resources.yaml gives), and each can
     LIFECYCLE_DEAD_LETTER_QUEUE   lifecycle-<stage>-dead-letters
     LIFECYCLE_PARKING_QUEUE       lifecycle-<stage>-parking
     LIFECYCLE_PARTIAL_RESPONSES   off              `on` once the mapping listens to batch item failures
+    LIFECYCLE_CORS_ORIGIN         none             whose scripts may call the API: an origin, or *
 
 Endpoints are never mentioned here: boto3 honours AWS_ENDPOINT_URL, so "local" is an environment.
 """
 
 import os
 import re
+from typing import TYPE_CHECKING
 
 from chalicelib.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from chalice.app import CORSConfig
+
 APP_NAME = "lifecycle"
 
+_ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?")
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
@@ -69,6 +75,29 @@ def partial_responses() -> bool:
     if value not in ("on", "off"):
         raise ConfigurationError(f"LIFECYCLE_PARTIAL_RESPONSES: expected on or off, got {value!r}")
     return value == "on"
+
+
+def cors() -> "CORSConfig | bool":
+    """Which other origin's scripts may call the API; False for none.
+
+    Read at import, because API Gateway is told of it when the application is deployed.  Raises
+    ConfigurationError for what is neither an origin nor `*`.
+    """
+    origin = os.environ.get("LIFECYCLE_CORS_ORIGIN")
+    if not origin:
+        return False
+    if _ORIGIN.fullmatch(origin) is None:
+        raise ConfigurationError(
+            f"LIFECYCLE_CORS_ORIGIN: expected * or an origin such as https://portal.example, got {origin!r}"
+        )
+    from chalice.app import CORSConfig
+
+    return CORSConfig(
+        allow_origin=origin,
+        allow_headers=["Authorization", "If-None-Match"],
+        expose_headers=["ETag", "Link"],
+        max_age=600,
+    )
 
 
 def _named(variable: str, suffix: str) -> str:

@@ -233,7 +233,10 @@ def test_a_product_without_history_is_404(client: Client) -> None:
             "since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z",
             "since: lies after until, so nothing can match",
         ),
-        ("colour=red", "no such parameter 'colour'; expected type, since, until, order, limit, cursor"),
+        (
+            "colour=red",
+            "no such parameter 'colour'; expected type, since, until, order, limit, cursor, format",
+        ),
         ("cursor=", "cursor: not one of ours; start again without it"),
         ("cursor=%FF", "cursor: not one of ours; start again without it"),
         ("cursor=abc", "cursor: not one of ours; start again without it"),
