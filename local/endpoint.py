@@ -3,13 +3,11 @@
 The only place that knows MiniStack's environment variables and its health path.  It plays AWS, so it is not
 one of our processes: `serve` lets it live on when everything of ours is killed and adopts it afterwards,
 while tests and `demo` tie its life to their own.
-
-    python -m local.endpoint EXECUTABLE      becomes EXECUTABLE, and is terminated when its parent ends
 """
 
 import contextlib
-import ctypes
 import http.client
+import importlib.util
 import json
 import os
 import signal
@@ -27,9 +25,9 @@ START_TIMEOUT_S = 120.0
 #: Saving a large state takes tens of seconds; without one, stopping takes none.
 STOP_TIMEOUT_S = 120.0
 
+_MODULE = "local.ministack"
 _HEALTH_PATH = "/_ministack/health"
 _FREE_PORT_ATTEMPTS = 5
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 _ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -151,7 +149,7 @@ def recorded(record: Path) -> Endpoint | None:
         return None
     command = _command(pid)
     # Process ids are used again: only a MiniStack that answers where ours did is ours.
-    if command is None or "ministack" not in command or not answers(url):
+    if command is None or _MODULE not in command or not answers(url):
         return None
     return Endpoint(url, pid=pid)
 
@@ -167,11 +165,10 @@ def _check_free(port: int) -> None:
 
 
 def _start(port: int, log_path: Path, state_dir: Path | None, record: Path | None) -> Endpoint:
-    executable = Path(sys.executable).with_name("ministack")
-    if not executable.exists():
-        raise EndpointError(f"{executable} is missing; run `make install`")
+    if importlib.util.find_spec("ministack") is None:
+        raise EndpointError("the package ministack is missing; run `make install`")
     url = _url(port)
-    command = [str(executable)] if record else [sys.executable, "-m", __name__, str(executable)]
+    command = [sys.executable, "-m", _MODULE, *([] if record else ["--with-parent"])]
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("ab") as log:
         process = subprocess.Popen(
@@ -248,18 +245,3 @@ def _poll(condition: Callable[[], bool], timeout_s: float) -> bool:
             return False
         time.sleep(0.02)
     return True
-
-
-def main() -> None:
-    """Become the program named on the command line, ending with whoever started this."""
-    parent = os.getppid()
-    if sys.platform == "linux":
-        # Kept across exec (prctl(2)), so that the program need not know of it.
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-        if os.getppid() != parent:  # it ended before the line above took effect
-            sys.exit(1)
-    os.execv(sys.argv[1], sys.argv[1:])
-
-
-if __name__ == "__main__":
-    main()

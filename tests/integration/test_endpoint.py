@@ -13,12 +13,12 @@ from pathlib import Path
 import boto3
 import pytest
 
-from local import endpoint
+from local import endpoint, ministack
 
 PARENT = """
 import json, sys, time
 from pathlib import Path
-from local import endpoint
+from local import endpoint, ministack
 directory = Path(sys.argv[1])
 record = directory / "endpoint.json" if sys.argv[2] == "recorded" else None
 running = endpoint.start(port=endpoint.free_port(), log_path=directory / "log", record=record)
@@ -162,3 +162,28 @@ def test_somebody_elses_endpoint_is_never_stopped(endpoint_url: str) -> None:
     endpoint.at(endpoint_url).stop()
 
     assert endpoint.answers(endpoint_url)
+
+
+def test_records_past_their_retention_still_vanish_and_others_stay() -> None:
+    from ministack.services import kinesis
+
+    ministack.skip_needless_expiry(kinesis)
+    now = time.time()
+    records = [{"ApproximateArrivalTimestamp": now - age_s} for age_s in (90_000, 86_500, 86_300, 1)]
+    stream = {"RetentionPeriodHours": 24, "shards": {"old": {"records": records}, "empty": {"records": []}}}
+
+    kinesis._expire_records(stream)
+
+    assert stream["shards"]["old"]["records"] == records[2:]
+
+
+def test_a_stream_without_records_past_their_retention_is_not_copied() -> None:
+    from ministack.services import kinesis
+
+    ministack.skip_needless_expiry(kinesis)
+    records = [{"ApproximateArrivalTimestamp": time.time()}] * 3
+    stream = {"RetentionPeriodHours": 24, "shards": {"young": {"records": records}}}
+
+    kinesis._expire_records(stream)
+
+    assert stream["shards"]["young"]["records"] is records
