@@ -4,6 +4,11 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+# Limits of a record (Kinesis API reference, PutRecords).  A stream takes records over 1 MiB only where its
+# maximum record size was raised.
+MAX_RECORD_BYTES = 1024 * 1024
+MAX_KEY_CHARACTERS = 256
+
 Kind = Literal["event", "duplicate", "poison"]
 
 
@@ -25,3 +30,18 @@ _serial_of = msgspec.json.Decoder(_Keyed).decode
 def event_entry(data: bytes) -> Entry:
     """The entry of a wire event: a product's events share a shard, so the partition key is the serial."""
     return Entry(data, _serial_of(data).serial)
+
+
+def size_of(entry: Entry) -> int:
+    """Bytes, as PutRecords counts them: data and partition key."""
+    return len(entry.data) + len(entry.partition_key.encode())
+
+
+def refused_because(entry: Entry) -> str | None:
+    """Why Kinesis would refuse the entry, and the whole request with it; None when it would not."""
+    size = size_of(entry)
+    if size > MAX_RECORD_BYTES:
+        return f"{size} bytes with its partition key; a record has at most 1 MiB"
+    if not 1 <= len(entry.partition_key) <= MAX_KEY_CHARACTERS:
+        return f"a partition key has 1 to {MAX_KEY_CHARACTERS} characters"
+    return None

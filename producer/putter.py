@@ -11,29 +11,29 @@ once, because an event's key is its content.
 
 import heapq
 import itertools
+import math
 import random
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from producer import refusals
-from producer.entry import Entry
+from producer.entry import Entry, refused_because, size_of
 from producer.refusals import StreamUnavailableError
 from producer.report import Rejected, Report
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
+    from mypy_boto3_kinesis.type_defs import PutRecordsRequestEntryTypeDef, PutRecordsResultEntryTypeDef
 
-# Limits of a request and of a record with its partition key (Kinesis API reference, PutRecords; a stream
-# takes records over 1 MiB only where its maximum record size was raised).
+# Limits of a request (Kinesis API reference, PutRecords).
 MAX_RECORDS = 500
 MAX_REQUEST_BYTES = 10 * 1024 * 1024
-MAX_RECORD_BYTES = 1024 * 1024
-MAX_KEY_CHARACTERS = 256
+OLDER_MAX_REQUEST_BYTES = 5 * 1024 * 1024  # what Kinesis took until 2025, and emulators still do
 
 #: Requests under way at once.
 IN_FLIGHT = 4
@@ -41,9 +41,15 @@ IN_FLIGHT = 4
 #: Entries read ahead in search of a request's worth of different partition keys.
 READ_AHEAD = 10 * MAX_RECORDS
 
+#: The same in bytes, whatever the size of the entries: bounds memory.
+READ_AHEAD_BYTES = 4 * MAX_REQUEST_BYTES
+
 #: An entry is tried so often: about 20 seconds of backoff in all.
 ATTEMPTS = 12
 BACKOFF_S, BACKOFF_LIMIT_S = 0.1, 5.0
+
+#: Refused entries come back at multiples of this, so that they share requests.
+TICK_S = 0.05
 
 #: With a rate, what has come due is sent together at least this often.
 PACE_S = 0.1
@@ -57,13 +63,13 @@ class _Item:
     def __init__(self, entry: Entry) -> None:
         self.entry = entry
         self.attempts = 0
-        self.bytes = len(entry.data) + len(entry.partition_key.encode())
+        self.bytes = size_of(entry)
 
 
 class _Answer(NamedTuple):
     """One request's outcome: a result per item, or what went wrong with all of it."""
 
-    results: Sequence[Mapping[str, Any]]
+    results: "Sequence[PutRecordsResultEntryTypeDef]"
     error: Exception | None
     at: float
 
@@ -72,9 +78,8 @@ class Putter:
     """Puts entries on one stream.
 
     `kinesis` should not retry by itself, or refusals are retried twice.  `on_accepted` gets the entry, the
-    shard id, the sequence number and the time of acceptance in epoch seconds; `on_rejected` gets what was
-    finally refused; `on_answer` gets the report after every request.  All are called in the thread that
-    called `send`.  `rate` is in entries a second.
+    shard id, the sequence number and the time of acceptance in epoch seconds; `on_answer` gets the report
+    after every request.  Both are called in the thread that called `send`.  `rate` is in entries a second.
     """
 
     def __init__(
@@ -83,7 +88,6 @@ class Putter:
         stream: str,
         *,
         on_accepted: Callable[[Entry, str, str, float], None] | None = None,
-        on_rejected: Callable[[Rejected], None] | None = None,
         on_answer: Callable[[Report], None] | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
@@ -94,7 +98,6 @@ class Putter:
     ) -> None:
         self._kinesis = kinesis
         self._on_accepted = on_accepted
-        self._on_rejected = on_rejected
         self._on_answer = on_answer
         self._clock = clock
         self._sleep = sleep
@@ -103,11 +106,13 @@ class Putter:
         self._ordered = ordered
         self._rate = rate
         self.report = Report(stream)
+        self._request_bytes = MAX_REQUEST_BYTES
         self._ready: deque[_Item] = deque()
         # With order: each key that has an item ready, under way or refused, and the items behind that one.
         self._behind: dict[str, deque[_Item]] = {}
         self._count_behind = 0
         self._refused: list[tuple[float, int, _Item]] = []  # heap: when to try again, in which order
+        self._bytes = 0  # of all the items that are not done with
         self._tickets = itertools.count()
         self._under_way: dict[Future[_Answer], list[_Item]] = {}
 
@@ -173,21 +178,26 @@ class Putter:
             len(self._ready) < MAX_RECORDS
             and len(self._ready) + self._count_behind < READ_AHEAD
             and len(self._refused) < MAX_RECORDS
+            and self._bytes < READ_AHEAD_BYTES
         )
 
     def _take(self, entry: Entry) -> None:
+        if reason := refused_because(entry):
+            self.report.rejected.append(Rejected(entry, reason))
+            return
         item = _Item(entry)
-        if item.bytes > MAX_RECORD_BYTES:
-            self._reject(item, f"{item.bytes} bytes with its partition key; a record has at most 1 MiB")
-        elif not 1 <= len(entry.partition_key) <= MAX_KEY_CHARACTERS:
-            self._reject(item, "a partition key has 1 to 256 characters")
-        elif not self._ordered:
+        self._bytes += item.bytes
+        self._enqueue(item)
+
+    def _enqueue(self, item: _Item) -> None:
+        key = item.entry.partition_key
+        if not self._ordered:
             self._ready.append(item)
-        elif entry.partition_key in self._behind:
-            self._behind[entry.partition_key].append(item)
+        elif key in self._behind:
+            self._behind[key].append(item)
             self._count_behind += 1
         else:
-            self._behind[entry.partition_key] = deque()
+            self._behind[key] = deque()
             self._ready.append(item)
 
     def _batch(self) -> list[_Item]:
@@ -195,16 +205,18 @@ class Putter:
         size = 0
         while self._ready and len(items) < MAX_RECORDS:
             size += self._ready[0].bytes
-            if items and size > MAX_REQUEST_BYTES:
+            if items and size > self._request_bytes:
                 break
             items.append(self._ready.popleft())
         return items
 
     def _put(self, items: list[_Item]) -> _Answer:
         """Runs in a thread of the pool."""
-        records = [{"Data": item.entry.data, "PartitionKey": item.entry.partition_key} for item in items]
+        records: list[PutRecordsRequestEntryTypeDef] = [
+            {"Data": item.entry.data, "PartitionKey": item.entry.partition_key} for item in items
+        ]
         try:
-            answer: Any = self._kinesis.put_records(StreamName=self.report.stream, Records=records)  # type: ignore[arg-type]
+            answer = self._kinesis.put_records(StreamName=self.report.stream, Records=records)
         except (ClientError, BotoCoreError) as exc:
             return _Answer((), exc, self._clock())
         return _Answer(answer["Records"], None, self._clock())
@@ -227,19 +239,24 @@ class Putter:
         self.report.requests += 1
         if answer.error is not None:
             self._settle_error(items, answer.error, answer.at)
-        for item, result in zip(items, answer.results, strict=False):  # no results after an error
+            return
+        for item, result in zip(items, answer.results, strict=True):
             if code := result.get("ErrorCode"):
                 self._try_again(item, f"{code}: {result.get('ErrorMessage')}", answer.at)
                 continue
             self.report.accepted[item.entry.kind] += 1
             self.report.shards.add(result["ShardId"])
-            self._release(item.entry.partition_key)
+            self._release(item)
             if self._on_accepted is not None:
                 self._on_accepted(item.entry, result["ShardId"], result["SequenceNumber"], answer.at)
         if self._on_answer is not None:
             self._on_answer(self.report)
 
     def _settle_error(self, items: list[_Item], error: Exception, at: float) -> None:
+        if refusals.is_too_large(error) and sum(item.bytes for item in items) > OLDER_MAX_REQUEST_BYTES:
+            self._request_bytes = OLDER_MAX_REQUEST_BYTES
+            self._ready.extendleft(reversed(items))
+            return
         attempts = max(item.attempts for item in items) + 1
         unavailable = refusals.unavailable(
             self.report.stream, error, is_known=self.report.sent > 0, is_last=attempts >= ATTEMPTS
@@ -253,28 +270,26 @@ class Putter:
     def _try_again(self, item: _Item, reason: str, at: float) -> None:
         item.attempts += 1
         if item.attempts >= ATTEMPTS:
-            self._reject(item, f"{reason} (after {item.attempts} attempts)")
-            self._release(item.entry.partition_key)
+            rejected = Rejected(item.entry, f"{reason} (after {item.attempts} attempts)")
+            self.report.rejected.append(rejected)
+            self._release(item)
             return
         self.report.retried += 1
         # Full jitter: entries refused together do not come back together.
         pause = self._rng.uniform(0, min(BACKOFF_LIMIT_S, BACKOFF_S * 2**item.attempts))
-        heapq.heappush(self._refused, (at + pause, next(self._tickets), item))
+        due = math.ceil((at + pause) / TICK_S) * TICK_S
+        heapq.heappush(self._refused, (due, next(self._tickets), item))
 
-    def _release(self, key: str) -> None:
-        """The item in front is done with: the next one of its key may go."""
+    def _release(self, item: _Item) -> None:
+        """The item is done with: the next one of its key may go."""
+        self._bytes -= item.bytes
+        key = item.entry.partition_key
         behind = self._behind.get(key)
         if behind:
             self._ready.append(behind.popleft())
             self._count_behind -= 1
         else:
             self._behind.pop(key, None)
-
-    def _reject(self, item: _Item, reason: str) -> None:
-        rejected = Rejected(item.entry, reason)
-        self.report.rejected.append(rejected)
-        if self._on_rejected is not None:
-            self._on_rejected(rejected)
 
     def _close(self) -> None:
         """After the last request: what was answered counts, what is left was not sent."""

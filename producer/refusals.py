@@ -23,6 +23,8 @@ _PASSING = frozenset(
     }
 )
 
+_INVALID = frozenset({"ValidationException", "InvalidArgumentException"})
+
 
 class StreamUnavailableError(LifecycleError):
     """The stream cannot be written to, and trying again does not help.
@@ -54,3 +56,8 @@ def unavailable(
             return None
         return StreamUnavailableError("no_answer", str(error))
     return StreamUnavailableError("refused", str(error))
+
+
+def is_too_large(error: Exception) -> bool:
+    """Whether the endpoint may have refused the request for its size: it has no code of its own for that."""
+    return isinstance(error, ClientError) and error.response["Error"]["Code"] in _INVALID

@@ -39,9 +39,11 @@ def run(args: argparse.Namespace) -> int:
 
     Raises ConfigurationError and OSError for what the caller can put right.
     """
-    source = Source(args, say=_say)
-    if args.dry_run:
-        return _print(source)
+    with Source(args, say=_say) as source:
+        return _print(source) if args.dry_run else _send(args, source)
+
+
+def _send(args: argparse.Namespace, source: Source) -> int:
     stage.use(args.stage)
     stream = args.stream or settings.stream_name()
     try:

@@ -28,10 +28,10 @@ FOREVER_PRODUCTS = 1000
 
 
 class Source:
-    """What to send.  `entries` is read once; the rest is known as it goes."""
+    """What to send.  `entries` is read once; the rest is known as it goes.  A context manager."""
 
     def __init__(self, args: argparse.Namespace, say: Callable[[str], None]) -> None:
-        """Raises ConfigurationError for options that do not go together, OSError for an unreadable file.
+        """Raises ConfigurationError for options that do not go together or an unreadable file.
 
         `say` is told about lines that cannot become an event.
         """
@@ -39,6 +39,7 @@ class Source:
         self._say = say
         self._is_stopped = False
         self._is_live = False
+        self._file: BinaryIO | None = None
         self.skipped = 0  # lines that cannot become an event
         self.example: str | None = None  # the serial of a product that was sent
         self.total: int | None = None  # entries to expect, where that is known
@@ -47,6 +48,13 @@ class Source:
         _check(args)
         events = self._generated() if args.source is None else self._recorded()
         self._entries = arrivals(events, args.duplicates, args.poison, args.shuffle, self.seed)
+
+    def __enter__(self) -> "Source":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._file is not None:
+            self._file.close()
 
     @property
     def entries(self) -> Iterator[Entry | None]:
@@ -86,10 +94,14 @@ class Source:
         mapping = recorded.parse_mapping(args.map)
         if args.source == "-":
             # A file object of our own: a thread that waits on sys.stdin would hold up the interpreter's end.
-            file: BinaryIO = open(0, "rb", closefd=False)  # noqa: SIM115 - read to the process's end
+            # Nor is it ever closed: that would wait for the thread as well.
+            file: BinaryIO = open(0, "rb", closefd=False)  # noqa: SIM115 - see above
             self._is_live = not stat.S_ISREG(os.fstat(0).st_mode)
         else:
-            file = open(args.source, "rb")  # noqa: SIM115 - read to the process's end
+            try:
+                file = self._file = open(args.source, "rb")  # noqa: SIM115 - closed by __exit__
+            except OSError as exc:
+                raise ConfigurationError(f"{args.source}: {exc.strerror}") from exc
         format = args.format or ("csv" if args.source.lower().endswith(".csv") else "ndjson")
         return self._events(recorded.read(recorded.lines_of(file), format, mapping))
 

@@ -5,6 +5,7 @@ per run and lives pick from these pools.
 """
 
 import random
+from functools import lru_cache
 from typing import NamedTuple
 
 from faker import Faker
@@ -54,6 +55,7 @@ class World(NamedTuple):
     parts: tuple[str, ...]
 
 
+@lru_cache(maxsize=4)
 def world(seed: int) -> World:
     """The same world for the same seed.  Takes about 150 ms."""
     rng = random.Random(f"world {seed}")
