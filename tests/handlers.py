@@ -69,7 +69,7 @@ def note(event: Any, context: Any) -> dict[str, Any]:
 
     A record's data is JSON.  `{"crash": true}` ends the process, `{"raise": true}` raises,
     `{"report": true}` is reported as a batch item failure, `{"hang": true}` never ends; with `"until": n`
-    only the first n invocations of all do so.
+    only the first n invocations of all do so.  `{"hold": path}` waits while there is a file of that name.
     """
     import base64
 
@@ -82,6 +82,8 @@ def note(event: Any, context: Any) -> dict[str, Any]:
         invocations = len(notes.readlines())
     failures = []
     for record, datum in zip(records, data, strict=True):
+        while os.path.exists(datum.get("hold", "")):
+            time.sleep(0.01)
         if invocations > datum.get("until", sys.maxsize):
             continue
         if datum.get("crash"):
