@@ -19,12 +19,22 @@ from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
-from chalice.app import BadRequestError, ChaliceViewError, NotFoundError, Request, Response
+from chalice.app import (
+    BadRequestError,
+    ChaliceViewError,
+    ForbiddenError,
+    NotFoundError,
+    Request,
+    Response,
+    UnauthorizedError,
+)
 
 from chalicelib import queries
 from chalicelib.errors import (
     InvalidRequestError,
     NotAcceptableError,
+    NotAllowedError,
+    NotAuthenticatedError,
     ProductNotFoundError,
     StorageError,
 )
@@ -72,6 +82,10 @@ def http_errors() -> Iterator[None]:
         raise BadRequestError(str(exc)) from exc
     except NotAcceptableError as exc:
         raise NotAcceptableViewError(str(exc)) from exc
+    except NotAuthenticatedError as exc:
+        raise UnauthorizedError(str(exc)) from exc
+    except NotAllowedError as exc:
+        raise ForbiddenError(str(exc)) from exc
     except ProductNotFoundError as exc:
         raise NotFoundError(str(exc)) from exc
     except StorageError as exc:
@@ -174,7 +188,7 @@ def finished(request: Request, get_response: Callable[[Request], Response]) -> R
     headers.setdefault("Vary", _VARY)
     if response.status_code == 401:
         headers.setdefault("WWW-Authenticate", "Bearer")
-    if response.status_code == 200 and isinstance(response.body, str):
+    if response.status_code == 200 and headers["Cache-Control"] != "no-store":
         return _unless_known(request, response)
     return response
 
@@ -203,7 +217,8 @@ def _html_headers() -> dict[str, str]:
 
 
 def _json(body: object, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(body).decode(), {"Content-Type": "application/json"}, status)
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-store"}
+    return Response(msgspec.json.encode(body).decode(), dict(headers), status)
 
 
 @cache

@@ -89,9 +89,10 @@ class Line(msgspec.Struct, frozen=True):
     position: str
     recorded_at: str
     metadata: list[tuple[str, str, bool]]  # name, text, whether the text is JSON
-    gives: str | None
-    anomaly: lifecycle.Anomaly | None
+    gives: bool  # whether it decides the status, or did
+    remark: str | None  # what is odd about it
     voided_by: str | None  # the anchor of the void
+    takes_out: str | None  # the anchor of the event that this one, a void, takes out
 
 
 def home(root: str) -> str:
@@ -111,7 +112,7 @@ def product(story: Story, following: str | None) -> str:
         status=_words(story.status.status),
         tone=_TONES.get(story.status.status, "calm"),
         since=_moment(story.status.since) if story.status.since is not None else None,
-        anomalies=[(anomaly, _anchor(anomaly.position)) for anomaly in story.reading.anomalies],
+        anomalies=[(_remark(anomaly), _anchor(anomaly.position)) for anomaly in story.reading.anomalies],
         lines=lines,
         newest=next((line for line in lines if line.position[:27] <= story.now), None),
         following=following,
@@ -163,9 +164,10 @@ def _line(event: StoredEvent, anomaly: lifecycle.Anomaly | None, voided_by: dict
         position=event.position,
         recorded_at=representations.recorded_at(event),
         metadata=list(_facts(event.metadata)),
-        gives=_words(kind.gives) if kind is not None and kind.gives is not None and void is None else None,
-        anomaly=anomaly,
+        gives=kind is not None and kind.gives is not None and void is None,
+        remark=_remark(anomaly) if anomaly is not None else None,
         voided_by=_anchor(void) if void is not None else None,
+        takes_out=next((_anchor(taken) for taken, by in voided_by.items() if by == event.position), None),
     )
 
 
@@ -204,6 +206,10 @@ def _words(name: str) -> str:
     """`dealer_registration` as people write it."""
     text = name.replace("_", " ").strip() or name
     return text[0].upper() + text[1:]
+
+
+def _remark(anomaly: lifecycle.Anomaly) -> str:
+    return _words(anomaly.message.replace(anomaly.type, anomaly.type.replace("_", " ")))
 
 
 def _anchor(position: str) -> str:

@@ -1,0 +1,202 @@
+"""What HTTP expects of the API: negotiation, validators, links, CORS, CSV and NDJSON."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urljoin
+
+import pytest
+from chalice.test import Client, HTTPResponse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from chalicelib import queries
+from chalicelib.errors import NotAcceptableError
+from tests.asking import at, keep, notes, refusal
+from tests.lambda_events import wire
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def client(client: Client) -> Client:
+    os.environ["LIFECYCLE_PARTIAL_RESPONSES"] = "on"
+    return client
+
+
+def linked(client: Client, path: str, accept: str) -> Iterator[HTTPResponse]:
+    """The pages from this path on, followed by their Link header."""
+    here: str | None = path
+    while here is not None:
+        response = client.http.get(here, headers={"Accept": accept})
+        assert response.status_code == 200, response.body
+        yield response
+        link = response.headers.get("Link")
+        here = urljoin(here, link.removeprefix("<").removesuffix('>; rel="next"')) if link else None
+
+
+@pytest.mark.parametrize(
+    ("accept", "expected"),
+    [
+        (None, "json"),
+        ("", "json"),
+        ("*/*", "json"),
+        ("text/html", "html"),
+        ("text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", "html"),
+        ("text/*", "html"),
+        ("application/json;q=0.5, text/html;q=0.4", "json"),
+        ("application/json;q=0.5, text/html;q=0.500", "json"),
+        ("application/json;q=0, */*", "html"),
+        ("application/ld+json", "epcis"),
+        ("TEXT/HTML; charset=utf-8; q=0.9, application/json;q=0.1", "html"),
+        ("rubbish, text/html", "html"),
+    ],
+)
+def test_the_representation_is_the_one_that_is_liked_best(accept: str | None, expected: str) -> None:
+    assert queries.negotiated(accept, queries.PRODUCT_FORMATS) == expected
+
+
+@given(st.text())
+def test_no_accept_header_is_beyond_an_answer(accept: str) -> None:
+    try:
+        chosen = queries.negotiated(accept, queries.EVENTS_FORMATS)
+    except NotAcceptableError:
+        return
+    assert chosen in queries.EVENTS_FORMATS
+
+
+def test_what_nobody_offers_is_406_with_a_sentence(client: Client) -> None:
+    keep(client, wire())
+
+    message = refusal(client.http.get("/products/SN-1", headers={"Accept": "image/png"}), 406)
+
+    assert "application/json, text/html, application/ld+json, got 'image/png'" in message
+
+
+def test_who_has_the_answer_already_is_told_so(client: Client) -> None:
+    keep(client, wire("SN-1", "production", at(1)))
+    first = client.http.get("/products/SN-1")
+    tag = first.headers["ETag"]
+
+    for known in (tag, tag.removeprefix("W/"), f'"other", {tag}', "*"):
+        again = client.http.get("/products/SN-1", headers={"If-None-Match": known})
+        assert (again.status_code, again.body) == (304, b"")
+        assert (again.headers["ETag"], again.headers["Cache-Control"]) == (tag, "private, no-cache")
+        assert again.headers["Vary"] == "Accept, Authorization"
+
+    keep(client, wire("SN-1", "serialization", at(2)))
+    changed = client.http.get("/products/SN-1", headers={"If-None-Match": tag})
+    assert changed.status_code == 200
+    assert changed.headers["ETag"] != tag
+
+
+def test_a_refusal_is_kept_by_nobody(client: Client) -> None:
+    response = client.http.get("/products/NOPE", headers={"If-None-Match": "*"})
+
+    assert response.status_code == 404
+    assert response.headers["Cache-Control"] == "no-store"
+    assert "ETag" not in response.headers
+
+
+@pytest.mark.parametrize("path", ["/products/SN-1", "/products/SN-1/events?limit=7"])
+@pytest.mark.parametrize("accept", ["application/json", "text/html"])
+def test_the_next_page_is_in_the_link_header(client: Client, path: str, accept: str) -> None:
+    keep(client, *notes(60))
+
+    pages = list(linked(client, path, accept))
+
+    assert len(pages) > 1
+    if accept == "application/json":
+        for page in pages[:-1]:
+            assert page.headers["Link"] == f'<{page.json_body["next"]}>; rel="next"'
+
+
+def test_csv_comes_page_by_page_and_holds_everything(client: Client) -> None:
+    text = '{"a":"comma, \\"quote\\"\\nline","n":1.10}'
+    keep(
+        client,
+        *notes(30),
+        b'{"serial":"SN-1","type":"note","occurred_at":"2026-01-02T00:00:00+05:30","source":"x,\\"y\\"\\r\\n",'
+        b'"event_id":"e","metadata":' + text.encode() + b"}",
+    )
+    rows: list[dict[str, str]] = []
+    for page in linked(client, "/products/SN-1/events?order=asc&limit=10", "text/csv"):
+        assert page.headers["Content-Type"] == "text/csv; charset=utf-8; header=present"
+        rows += csv.DictReader(io.StringIO(page.body.decode(), newline=""))
+
+    assert len(rows) == 31
+    assert [json.loads(row["metadata"])["n"] for row in rows[:30]] == list(range(30))
+    last = rows[-1]
+    assert (last["serial"], last["type"], last["event_id"]) == ("SN-1", "note", "e")
+    assert (last["source"], last["occurred_at"]) == ('x,"y"\r\n', "2026-01-02T00:00:00+05:30")
+    assert last["metadata"] == text
+
+
+def test_ndjson_lines_say_it_all(client: Client) -> None:
+    keep(client, *notes(30))
+
+    lines = [
+        json.loads(line)
+        for page in linked(client, "/products/SN-1/events?limit=12", "application/x-ndjson")
+        for line in page.body.decode().splitlines()
+    ]
+
+    assert [line["metadata"]["n"] for line in lines] == list(range(29, -1, -1))
+    assert {line["serial"] for line in lines} == {"SN-1"}
+
+
+def test_a_format_can_be_named_in_a_link_and_the_next_page_keeps_it(client: Client) -> None:
+    keep(client, *notes(5))
+
+    first = client.http.get("/products/SN-1/events?format=csv&limit=3", headers={"Accept": "text/html"})
+    assert first.headers["Content-Type"].startswith("text/csv")
+    assert "&format=csv&" in first.headers["Link"]
+    assert "format: expected json, html, epcis, got 'csv'" in refusal(
+        client.http.get("/products/SN-1?format=csv")
+    )
+
+
+def test_no_header_makes_a_500(client: Client) -> None:
+    keep(client, *notes(3))
+    text = st.text(st.characters(min_codepoint=32, max_codepoint=255)) | st.sampled_from(["*/*", '"', "W/"])
+
+    @settings(max_examples=100)
+    @given(
+        st.dictionaries(
+            st.sampled_from(["Accept", "If-None-Match", "Accept-Encoding", "Authorization", "X"]), text
+        )
+    )
+    def answers(headers: dict[str, str]) -> None:
+        assert client.http.get("/products/SN-1/events", headers=headers).status_code in (200, 304, 406)
+
+    answers()
+
+
+def test_other_origins_may_ask_only_where_the_operator_says_so(client: Client) -> None:
+    keep(client, wire())
+    assert not [
+        name for name in client.http.get("/products/SN-1").headers if name.startswith("Access-Control")
+    ]
+
+    program = (
+        "from chalice.test import Client\nfrom app import app\n"
+        "with Client(app, stage_name='test') as c:\n"
+        "    h = c.http.get('/openapi.json').headers\n"
+        "print(h['Access-Control-Allow-Origin'], h['Access-Control-Expose-Headers'])"
+    )
+    for origin, code, out in (
+        ("https://portal.example", 0, "https://portal.example ETag,Link\n"),
+        ("*", 0, "* ETag,Link\n"),
+        ("portal", 1, ""),
+    ):
+        environment = {**os.environ, "LIFECYCLE_CORS_ORIGIN": origin}
+        ran = subprocess.run(
+            [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True
+        )
+        assert (ran.returncode, ran.stdout) == (code, out), ran.stderr
+        assert code == 0 or "LIFECYCLE_CORS_ORIGIN: expected * or an origin" in ran.stderr
