@@ -2,7 +2,7 @@
 
 The only place where botocore does not write a request's body itself.  Its serializer walks every value of
 every item in Python, which costs more than everything else that happens to an event; msgspec encodes the
-same JSON from the same items in C.  botocore's public `before-call` hook puts that body in place, and
+same JSON in C from items that are structs.  botocore's public `before-call` hook puts that body in place, and
 endpoint, signature, timeouts and errors stay botocore's.  `tests/integration/test_batch_write.py` proves
 that what goes over the wire is, as JSON, what plain boto3 would send for the same items.
 """
@@ -18,8 +18,6 @@ from chalicelib.storage import translated
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
-Item = dict[str, Any]
-
 _encode = msgspec.json.Encoder().encode
 
 
@@ -32,8 +30,8 @@ class BatchWrite:
         self._mine = threading.local()  # botocore runs its hooks on the calling thread
         client.meta.events.register("before-call.dynamodb.BatchWriteItem", self._put_body)
 
-    def put(self, items: Sequence[Item]) -> Sequence[Mapping[str, Any]]:
-        """One request; the items that DynamoDB left unprocessed.
+    def put(self, items: Sequence[msgspec.Struct]) -> Sequence[Mapping[str, Any]]:
+        """One request; the items that DynamoDB left unprocessed, as it says them.
 
         Raises StorageError, or RefusedItemError when it refuses any of the items for what it is.
         """

@@ -18,9 +18,12 @@ Digest: BLAKE2b, 16 bytes, personalised with `lifecycle-v1`, over the UTF-8 of t
 Position: `2026-11-20T20:12:47.123000Z#<digest in hex>`, the sort key; fractions are cut, not rounded,
 so that positions sort as instants do.
 
-The standard library's parser does the decoding because its hooks hand over numbers as text and objects
-as pairs (msgspec's decoder keeps neither a number's spelling nor a key's repetition); msgspec encodes,
-because its `Raw` puts a number back exactly as it was written.
+An event is read in one of two ways, and both give the same event.  msgspec's parser is quick, but keeps
+neither a key's repetition nor the sign of `-0`.  The standard library's is thorough: its hooks hand over
+numbers as text and objects as pairs, and it says what is wrong and where.  What was read quickly counts only
+when it is exactly as long as what arrived, written again: writing shortens everything that it changes
+(white space, escapes, null, a repeated key, `-0`), so the same length means that nothing was lost.
+Everything else is read thoroughly, an event without metadata too, because there writing adds some.  msgspec writes, because its `Raw` puts a number back as it was written.
 """
 
 import json
@@ -28,6 +31,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NoReturn
 
@@ -52,15 +56,16 @@ TYPE_RULE = "a lower-case letter, then up to 63 of a-z 0-9 _"
 _SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}")
 _RFC3339 = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})(?:\.([0-9]+))?"
-    r"(?:[Zz]|([+-])([01][0-9]|2[0-3]):([0-5][0-9]))"
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?"
+    r"([Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
 _POSITION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z#[0-9a-f]{32}")
 # A string that never ends still matches: a pattern that could fail there would try again from every
 # later quote, and a hostile record would take hours.
 _STRING_OR_BRACKET = re.compile(r'"(?:[^"\\]|\\.?)*"?|[\[\]{}]', re.DOTALL)
 
-_encode = msgspec.json.Encoder(order="sorted").encode
+_sorted = msgspec.json.Encoder(order="sorted").encode
+_in_order = msgspec.json.Encoder().encode
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -79,6 +84,29 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     position: str
 
 
+class _Sent(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """An event as somebody sent it.  Numbers are `Raw`, or int where that is the same."""
+
+    serial: str
+    type: str
+    occurred_at: str
+    metadata: dict[str, Any]
+    event_id: str | None = None
+    source: str | None = None
+
+
+class _Canonical(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
+    """The canonical form: its fields stand in code point order, as they are written."""
+
+    event_id: str | None = None
+    metadata: msgspec.Raw
+    occurred_at: str
+    offset_minutes: int
+    serial: str
+    source: str | None = None
+    type: str
+
+
 class Instant(msgspec.Struct, frozen=True, gc=False):
     """A moment as RFC 3339 gave it: the same one in UTC, at the key's width, and in local time."""
 
@@ -93,47 +121,61 @@ def decode(data: bytes) -> Event:
 
     Raises InvalidEventError with reason `not_utf8`, `not_json` or `invalid_event`.
     """
-    fields = _parse(data)
-    if type(fields) is not dict:
-        raise _invalid(f"an event is a JSON object, got {_kind(fields)}")
-    if not fields.keys() <= _FIELDS:
-        raise _invalid(f"{_shown(min(fields.keys() - _FIELDS))}: no such field in an event")
-    serial = _matching(fields, "serial", _SERIAL, SERIAL_RULE)
-    type_ = _matching(fields, "type", _TYPE, TYPE_RULE)
-    occurred = _instant(fields)
-    event_id = _optional_text(fields, "event_id")
-    source = _optional_text(fields, "source")
-    metadata = fields.get("metadata")
-    if metadata is None:
-        metadata = {}
-    elif type(metadata) is not dict:
-        raise _invalid(f"`metadata`: expected a JSON object, got {_kind(metadata)}")
-    canonical: dict[str, Any] = {
-        "metadata": metadata,
-        "occurred_at": occurred.utc,
-        "offset_minutes": occurred.offset_minutes,
-        "serial": serial,
-        "type": type_,
-    }
-    if event_id is not None:
-        canonical["event_id"] = event_id
-    if source is not None:
-        canonical["source"] = source
     try:
-        metadata_text = _encode(metadata)
-        canonical["metadata"] = msgspec.Raw(metadata_text)
-        digest = blake2b(_encode(canonical), digest_size=16, person=VERSION)
+        text = data.decode()
+    except UnicodeDecodeError as exc:
+        raise InvalidEventError("not_utf8", f"byte {exc.start} is not UTF-8: {exc.reason}") from exc
+    _refuse_depth(text)
+    try:
+        event, length = _keyed(_read_quickly(text))
+        if length == len(data):
+            return event
+    except (msgspec.DecodeError, RecursionError, InvalidEventError):
+        pass  # the other way of reading says what is wrong, if anything is
+    event, _ = _keyed(_read_thoroughly(text))
+    return event
+
+
+def _keyed(sent: _Sent) -> tuple[Event, int]:
+    """The event, and how long it is as it was sent but without anything that canonical form changes."""
+    if _SERIAL.fullmatch(sent.serial) is None:
+        raise _invalid(f"`serial`: expected {SERIAL_RULE}, got {_shown(sent.serial)}")
+    if _TYPE.fullmatch(sent.type) is None:
+        raise _invalid(f"`type`: expected {TYPE_RULE}, got {_shown(sent.type)}")
+    try:
+        occurred = instant(sent.occurred_at)
+    except ValueError as exc:
+        raise _invalid(f"`occurred_at`: {exc}") from exc
+    if sent.event_id is not None and not 1 <= len(sent.event_id) <= 128:
+        raise _invalid(f"`event_id`: expected 1 to 128 characters, got {len(sent.event_id)}")
+    if sent.source is not None and not 1 <= len(sent.source) <= 128:
+        raise _invalid(f"`source`: expected 1 to 128 characters, got {len(sent.source)}")
+    try:
+        metadata = _sorted(sent.metadata)
+        canonical = _in_order(
+            _Canonical(
+                event_id=sent.event_id,
+                metadata=msgspec.Raw(metadata),
+                occurred_at=occurred.utc,
+                offset_minutes=occurred.offset_minutes,
+                serial=sent.serial,
+                source=sent.source,
+                type=sent.type,
+            )
+        )
     except UnicodeEncodeError as exc:
         raise _invalid("a string holds half of a surrogate pair, which UTF-8 cannot carry") from exc
-    return Event(
-        serial=serial,
-        type=type_,
+    event = Event(
+        serial=sent.serial,
+        type=sent.type,
         occurred_at=occurred.local,
-        event_id=event_id,
-        source=source,
-        metadata=metadata_text.decode(),
-        position=f"{occurred.prefix}#{digest.hexdigest()}",
+        event_id=sent.event_id,
+        source=sent.source,
+        metadata=metadata.decode(),
+        position=f"{occurred.prefix}#{blake2b(canonical, digest_size=16, person=VERSION).hexdigest()}",
     )
+    added = len(occurred.utc) + len(f',"offset_minutes":{occurred.offset_minutes}')
+    return event, len(canonical) - added + len(sent.occurred_at)
 
 
 def instant(text: str) -> Instant:
@@ -141,23 +183,18 @@ def instant(text: str) -> Instant:
     match = _RFC3339.fullmatch(text)
     if match is None:
         raise ValueError(f"expected RFC 3339 with an offset, got {_shown(text)}")
-    year, month, day, hour, minute, second, fraction, sign, offset_hours, offset_minutes = match.groups()
-    offset = 0
-    if sign is not None:
-        offset = int(offset_hours) * 60 + int(offset_minutes)
-        if sign == "-":
-            offset = -offset
-    leap = second == "60"
+    date, time, fraction, zone = match.groups()
+    local = utc = f"{date}T{time}"
+    offset, ahead = _offset(zone)
+    is_leap = time.endswith("60")
     try:
-        moment = datetime(
-            int(year), int(month), int(day), int(hour), int(minute), 59 if leap else int(second)
-        )
+        moment = datetime.fromisoformat(utc[:-2] + "59" if is_leap else utc)
         if offset:
-            moment -= timedelta(minutes=offset)
+            moment -= ahead
+            utc = moment.isoformat()
     except (ValueError, OverflowError) as exc:
         raise ValueError(f"expected RFC 3339 with an offset, got {_shown(text)}: {exc}") from exc
-    utc = moment.isoformat()
-    if leap:
+    if is_leap:
         # datetime has no second 60; RFC 3339 allows it in the last minute of a UTC month.
         if moment.hour != 23 or moment.minute != 59 or (moment + timedelta(seconds=1)).day != 1:
             raise ValueError(f"a leap second ends a month in UTC, got {_shown(text)}")
@@ -166,16 +203,21 @@ def instant(text: str) -> Instant:
         raise ValueError(f"expected a year from 1900 to 2200, got {_shown(text)}")
     digits = fraction.rstrip("0") if fraction else ""
     point = "." if digits else ""
-    if offset:
-        zone = f"{sign}{offset_hours}:{offset_minutes}"
-    else:
-        zone = "Z"
     return Instant(
         utc=f"{utc}{point}{digits}Z",
         offset_minutes=offset,
         prefix=f"{utc}.{digits[:6]:0<6}Z",
-        local=f"{year}-{month}-{day}T{hour}:{minute}:{second}{point}{digits}{zone}",
+        local=f"{local}{point}{digits}{zone if offset else 'Z'}",
     )
+
+
+@lru_cache(maxsize=256)
+def _offset(zone: str) -> tuple[int, timedelta]:
+    """How far local time is ahead of UTC: in minutes, twice.  Few offsets exist, so most are remembered."""
+    minutes = 0 if zone in "Zz" else int(zone[1:3]) * 60 + int(zone[4:6])
+    if zone[0] == "-":
+        minutes = -minutes
+    return minutes, timedelta(minutes=minutes)
 
 
 def is_serial(text: str) -> bool:
@@ -198,21 +240,12 @@ def prefix_of(position: str) -> str:
     return position[:27]
 
 
-def _parse(data: bytes) -> Any:
-    try:
-        text = data.decode()
-    except UnicodeDecodeError as exc:
-        raise InvalidEventError("not_utf8", f"byte {exc.start} is not UTF-8: {exc.reason}") from exc
+_read_quickly = msgspec.json.Decoder(_Sent, float_hook=msgspec.Raw).decode
+
+
+def _refuse_depth(text: str) -> None:
     if text.count("[") + text.count("{") > MAX_DEPTH and _depth(text) > MAX_DEPTH:
         raise _invalid(f"nested more than {MAX_DEPTH} deep")
-    try:
-        return _decoder.decode(text)
-    except json.JSONDecodeError as exc:
-        if text.startswith("\ufeff"):
-            raise InvalidEventError("not_json", "begins with a byte order mark, which is not JSON") from exc
-        raise InvalidEventError(
-            "not_json", f"not JSON at line {exc.lineno} column {exc.colno}: {exc.msg}"
-        ) from exc
 
 
 def _depth(text: str) -> int:
@@ -240,39 +273,34 @@ def _no_constant(name: str) -> NoReturn:
 
 
 # Numbers stay text: `Raw` is written back as it stands, and no number is too long or too precise.
-_decoder = json.JSONDecoder(
+_parse = json.JSONDecoder(
     object_pairs_hook=_unique, parse_int=msgspec.Raw, parse_float=msgspec.Raw, parse_constant=_no_constant
-)
+).decode
 
 
-def _matching(fields: dict[str, Any], name: str, pattern: re.Pattern[str], rule: str) -> str:
-    value = fields.get(name)
-    if type(value) is not str:
-        raise _invalid(f"`{name}`: {_absent_or(value)}")
-    if pattern.fullmatch(value) is None:
-        raise _invalid(f"`{name}`: expected {rule}, got {_shown(value)}")
-    return value
-
-
-def _instant(fields: dict[str, Any]) -> Instant:
-    value = fields.get("occurred_at")
-    if type(value) is not str:
-        raise _invalid(f"`occurred_at`: {_absent_or(value)}")
+def _read_thoroughly(text: str) -> _Sent:
     try:
-        return instant(value)
-    except ValueError as exc:
-        raise _invalid(f"`occurred_at`: {exc}") from exc
-
-
-def _optional_text(fields: dict[str, Any], name: str) -> str | None:
-    value = fields.get(name)
-    if value is None:
-        return None
-    if type(value) is not str:
-        raise _invalid(f"`{name}`: expected a string, got {_kind(value)}")
-    if not 1 <= len(value) <= 128:
-        raise _invalid(f"`{name}`: expected 1 to 128 characters, got {len(value)}")
-    return value
+        fields = _parse(text)
+    except json.JSONDecodeError as exc:
+        if text.startswith("\ufeff"):
+            raise InvalidEventError("not_json", "begins with a byte order mark, which is not JSON") from exc
+        raise InvalidEventError(
+            "not_json", f"not JSON at line {exc.lineno} column {exc.colno}: {exc.msg}"
+        ) from exc
+    if type(fields) is not dict:
+        raise _invalid(f"an event is a JSON object, got {_kind(fields)}")
+    if not fields.keys() <= _FIELDS:
+        raise _invalid(f"{_shown(min(fields.keys() - _FIELDS))}: no such field in an event")
+    for name in ("serial", "type", "occurred_at"):
+        if type(fields.get(name)) is not str:
+            raise _invalid(f"`{name}`: {_absent_or(fields.get(name))}")
+    given = {"metadata": {}, **{name: value for name, value in fields.items() if value is not None}}
+    for name in ("event_id", "source"):
+        if type(given.get(name, "")) is not str:
+            raise _invalid(f"`{name}`: expected a string, got {_kind(given[name])}")
+    if type(given["metadata"]) is not dict:
+        raise _invalid(f"`metadata`: expected a JSON object, got {_kind(given['metadata'])}")
+    return _Sent(**given)
 
 
 def _invalid(sentence: str) -> InvalidEventError:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from chalicelib.batch_write import BatchWrite, Item
+from chalicelib.batch_write import BatchWrite
 from chalicelib.errors import RefusedItemError, StorageError
 from chalicelib.events import Event
 from chalicelib.storage import Deadline, translated
@@ -54,24 +54,46 @@ class Written(msgspec.Struct, gc=False):
     last_error: StorageError | None = None
 
 
-def to_item(event: Event, recorded_at_ms: int) -> Item:
+class _Text(msgspec.Struct, gc=False):
+    S: str
+
+
+class _Number(msgspec.Struct, gc=False):
+    N: str
+
+
+class Item(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     """The item that holds an event, in DynamoDB's JSON.
+
+    A struct and not a dict of dicts: a tenth of the memory, and nothing for the garbage collector.
+    """
+
+    serial: _Text
+    position: _Text
+    type: _Text
+    occurred_at: _Text
+    metadata: _Text
+    recorded_at: _Number
+    event_id: _Text | None = None
+    source: _Text | None = None
+
+
+def to_item(event: Event, recorded_at_ms: int) -> Item:
+    """The item that holds an event.
 
     Raises RefusedItemError when it is larger than any item can be, without asking DynamoDB: 25 such items
     would break the request's own limit and take their neighbours with them.
     """
-    item: Item = {
-        "serial": {"S": event.serial},
-        "position": {"S": event.position},
-        "type": {"S": event.type},
-        "occurred_at": {"S": event.occurred_at},
-        "metadata": {"S": event.metadata},
-        "recorded_at": {"N": str(recorded_at_ms)},
-    }
-    if event.event_id is not None:
-        item["event_id"] = {"S": event.event_id}
-    if event.source is not None:
-        item["source"] = {"S": event.source}
+    item = Item(
+        serial=_Text(event.serial),
+        position=_Text(event.position),
+        type=_Text(event.type),
+        occurred_at=_Text(event.occurred_at),
+        metadata=_Text(event.metadata),
+        recorded_at=_Number(str(recorded_at_ms)),
+        event_id=None if event.event_id is None else _Text(event.event_id),
+        source=None if event.source is None else _Text(event.source),
+    )
     if len(event.metadata) * 4 > MAX_ITEM_BYTES // 2:
         size = _item_bytes(item)
         if size > MAX_ITEM_BYTES:
@@ -120,10 +142,14 @@ class History:
 
     def _put(self, items: Sequence[Item], indices: list[int]) -> list[int]:
         """One BatchWriteItem; the indices of the items it left unprocessed."""
-        left = {_key(item) for item in self._batch.put(items)}
-        return (
-            [index for index, item in zip(indices, items, strict=True) if _key(item) in left] if left else []
-        )
+        left = {(item["serial"]["S"], item["position"]["S"]) for item in self._batch.put(items)}
+        if not left:
+            return []
+        return [
+            index
+            for index, item in zip(indices, items, strict=True)
+            if (item.serial.S, item.position.S) in left
+        ]
 
     def page(
         self,
@@ -184,12 +210,9 @@ def _from_item(item: Mapping[str, Any]) -> StoredEvent:
     )
 
 
-def _key(item: Mapping[str, Any]) -> tuple[str, str]:
-    return item["serial"]["S"], item["position"]["S"]
-
-
 def _item_bytes(item: Item) -> int:
-    return sum(
-        len(name) + (len(value["S"].encode()) if "S" in value else _NUMBER_BYTES)
-        for name, value in item.items()
-    )
+    size = 0
+    for name, value in msgspec.to_builtins(item).items():
+        ((kind, text),) = value.items()
+        size += len(name) + (_NUMBER_BYTES if kind == "N" else len(text.encode()))
+    return size

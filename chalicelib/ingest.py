@@ -1,24 +1,29 @@
 """A batch of records: each one stored, quarantined, or named as unfinished.
 
 Decoding runs on this thread while requests of 25 items are in flight on others; nothing here depends on
-the order of arrival, because an event's key is its content.  A batch's outcome never hides a record: what
+the order of arrival, because an event's key is its content.  Decoding runs only so far ahead, so that a
+batch of 10,000 records takes no more memory than its records.  A batch's outcome never hides a record: what
 is neither stored nor quarantined when time is up is `unfinished`, and the earliest of those is where
 Lambda resumes.
 """
 
+from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Executor, Future, wait
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from chalicelib import events, history
-from chalicelib.batch_write import Item
 from chalicelib.errors import RecordError, StorageError, UnfinishedBatchError
-from chalicelib.history import History, Written
+from chalicelib.history import History, Item, Written
 from chalicelib.quarantine import Case, Quarantine
 from chalicelib.records import Record
 from chalicelib.storage import Deadline
+
+#: Requests that may wait or be in flight before decoding waits for the oldest: more than there are threads,
+#: so that none of them is idle, and 1,600 events at most.
+REQUESTS_AHEAD = 64
 
 
 class Outcome(msgspec.Struct, gc=False):
@@ -86,8 +91,9 @@ class _Batch:
         self._executor = executor
         self._outcome = Outcome()
         self._keys: set[tuple[str, str]] = set()
-        self._waiting: list[tuple[Record, Item]] = []
-        self._writes: list[tuple[list[tuple[Record, Item]], Future[Written]]] = []
+        self._records: list[Record] = []  # of the next request
+        self._items: list[Item] = []
+        self._writes: deque[_Write] = deque()
         self._poison: list[tuple[Record, RecordError]] = []
         self._puts: list[tuple[Record, RecordError, Future[bool]]] = []
 
@@ -104,52 +110,69 @@ class _Batch:
             self._outcome.duplicates += 1
             return
         self._keys.add(key)
-        self._waiting.append((record, item))
-        if len(self._waiting) == history.MAX_BATCH_ITEMS:
+        self._records.append(record)
+        self._items.append(item)
+        if len(self._items) == history.MAX_BATCH_ITEMS:
             self._send()
 
     def finish(self) -> Outcome:
-        if self._waiting:
+        if self._items:
             self._send()
         # After the events, so that a quarantine that does not answer cannot hold them up.
         for record, error in self._poison:
             self._set_aside(record, error)
-        outcome = self._outcome
-        for chunk, write in self._writes:
-            written = write.result()
-            outcome.throttled_requests += written.throttled_requests
-            outcome.last_error = written.last_error or outcome.last_error
-            refused = {index for index, _ in written.refused}
-            unfinished = set(written.unfinished)
-            for index, refusal in written.refused:
-                self._set_aside(chunk[index][0], refusal)
-            outcome.unfinished += [chunk[index][0] for index in written.unfinished]
-            for index, (_, item) in enumerate(chunk):
-                if index not in refused and index not in unfinished:
-                    outcome.stored += 1
-                    type_ = item["type"]["S"]
-                    outcome.types[type_] = outcome.types.get(type_, 0) + 1
+        while self._writes:
+            self._take_oldest()
         for record, error, put in self._puts:
             if put.result():
-                outcome.quarantined.append((record, error))
+                self._outcome.quarantined.append((record, error))
             else:
-                outcome.unfinished.append(record)
-        return outcome
+                self._outcome.unfinished.append(record)
+        return self._outcome
 
     def settle(self) -> None:
         """Wait for what is in flight: a sandbox is frozen between invocations, its sockets with it."""
-        wait([write for _, write in self._writes])
+        wait([write.result for write in self._writes])
         wait([put for _, _, put in self._puts])
 
     def _send(self) -> None:
-        chunk, self._waiting = self._waiting, []
-        items = [item for _, item in chunk]
-        self._writes.append((chunk, self._executor.submit(self._history.write, items, self._deadline)))
+        if len(self._writes) == REQUESTS_AHEAD:
+            self._take_oldest()
+        items, self._items = self._items, []
+        records, self._records = self._records, []
+        result = self._executor.submit(self._history.write, items, self._deadline)
+        self._writes.append(_Write(records, items, result))
+
+    def _take_oldest(self) -> None:
+        """Wait for the oldest request and note what became of its records."""
+        write = self._writes[0]
+        written = write.result.result()
+        self._writes.popleft()  # only now: what raised is still waited for
+        outcome = self._outcome
+        outcome.throttled_requests += written.throttled_requests
+        outcome.last_error = written.last_error or outcome.last_error
+        elsewhere = set(written.unfinished)
+        outcome.unfinished += [write.records[index] for index in written.unfinished]
+        for index, refusal in written.refused:
+            elsewhere.add(index)
+            self._set_aside(write.records[index], refusal)
+        outcome.stored += len(write.items) - len(elsewhere)
+        for index, item in enumerate(write.items):
+            if index not in elsewhere:
+                outcome.types[item.type.S] = outcome.types.get(item.type.S, 0) + 1
 
     def _set_aside(self, record: Record, error: RecordError) -> None:
         case = case_of(record, error.reason, str(error))
         put = self._executor.submit(self._quarantine.put_patiently, case, self._deadline)
         self._puts.append((record, error, put))
+
+
+class _Write(NamedTuple):
+    """A request in flight, and the records behind its items."""
+
+    records: list[Record]
+    items: list[Item]
+    result: Future[Written]
 
 
 def case_of(record: Record, reason: str, sentence: str) -> Case:

@@ -8,9 +8,9 @@ Of `aws-kinesis-agg` the message definitions are used and not its `deaggregator`
 outside its tables that prints the error and drops the rest of the aggregate, which is a silent loss.
 """
 
-import base64
 import hashlib
 import sys
+from binascii import a2b_base64
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -53,7 +53,7 @@ def from_lambda_event(event: Mapping[str, Any]) -> Iterator[Record]:
             sequence_number=kinesis["sequenceNumber"],
             partition_key=kinesis["partitionKey"],
             arrived_at_ms=round(kinesis["approximateArrivalTimestamp"] * 1000),
-            data=base64.b64decode(kinesis["data"]),
+            data=a2b_base64(kinesis["data"]),
         )
         if record.data.startswith(KPL_MAGIC):
             yield from deaggregate(record)

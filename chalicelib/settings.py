@@ -12,6 +12,8 @@ it (`lifecycle-<stage>-…`, the names infra/resources.yaml gives), and each can
     LIFECYCLE_PARTIAL_RESPONSES   off              `on` once the mapping listens to batch item failures
     LIFECYCLE_CORS_ORIGIN         none             whose scripts may call the API: an origin, or *
 
+One more is Lambda's own: AWS_LAMBDA_FUNCTION_MEMORY_SIZE.
+
 Endpoints are never mentioned here: boto3 honours AWS_ENDPOINT_URL, so "local" is an environment.
 """
 
@@ -98,6 +100,12 @@ def cors() -> "CORSConfig | bool":
         expose_headers=["ETag", "Link"],
         max_age=600,
     )
+
+
+def memory_mb() -> int:
+    """The memory that Lambda gives the function; what the deployed one has, where this is not Lambda."""
+    value = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
+    return int(value) if value.isdecimal() else 1024
 
 
 def _named(variable: str, suffix: str) -> str:

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from chalicelib.history import History
     from chalicelib.quarantine import Quarantine
 
-#: BatchWriteItem requests in flight at once.  With 5 ms an answer, eight keep one core busy encoding;
-#: more only adds threads that wait.
-WRITES_IN_FLIGHT = 8
+#: A thread that writes for each so many MB of the function's memory.  Lambda gives a whole CPU for 1,769 MB,
+#: which makes a request of 25 events in a millisecond; so one thread for 32 MB keeps the CPU busy while
+#: DynamoDB takes up to 50 ms, and no batch needs more.  Threads start when there is something to write: a
+#: batch of 500 events uses 20.
+MB_A_WRITER = 32
+FEWEST_WRITERS, MOST_WRITERS = 4, 32
 
 CONNECT_TIMEOUT_S = 1.0
 
@@ -57,7 +60,12 @@ def quarantine() -> "Quarantine":
 @cache
 def writers() -> ThreadPoolExecutor:
     """The threads that requests in flight run on."""
-    return ThreadPoolExecutor(WRITES_IN_FLIGHT, thread_name_prefix="write")
+    return ThreadPoolExecutor(writers_for(settings.memory_mb()), thread_name_prefix="write")
+
+
+def writers_for(memory_mb: int) -> int:
+    """How many requests a function with so much memory has in flight at most."""
+    return max(FEWEST_WRITERS, min(memory_mb // MB_A_WRITER, MOST_WRITERS))
 
 
 @cache
@@ -104,8 +112,10 @@ def _client(service: str, read_timeout_s: float, attempts: int) -> Any:
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=read_timeout_s,
             retries={"mode": "standard", "total_max_attempts": attempts},
-            max_pool_connections=WRITES_IN_FLIGHT + 2,
+            max_pool_connections=MOST_WRITERS + 2,
             parameter_validation=False,  # what we send is built here and tested; validating costs a third
             tcp_keepalive=True,
+            # One string for the life of the client: botocore builds its own twice a request.
+            user_agent=f"{settings.APP_NAME} Boto3/{boto3.__version__}",
         ),
     )

@@ -1,0 +1,65 @@
+"""How far decoding runs ahead of writing, and how many requests a function has in flight."""
+
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from chalicelib import ingest, wiring
+from chalicelib.history import MAX_BATCH_ITEMS, Item, Written
+from chalicelib.records import Record
+from chalicelib.storage import Deadline
+from tests.lambda_events import wire
+
+
+class SlowHistory:
+    """Notes, at every write, how many records have been taken and not been written."""
+
+    def __init__(self) -> None:
+        self.taken = 0
+        self.written = 0
+        self.most_ahead = 0
+
+    def records(self, count: int) -> Iterator[Record]:
+        for number in range(count):
+            self.taken += 1
+            self.most_ahead = max(self.most_ahead, self.taken - self.written)
+            yield Record(
+                stream="s",
+                shard_id="shardId-0",
+                sequence_number=str(number),
+                partition_key="SN-1",
+                arrived_at_ms=1,
+                data=wire(event_id=str(number)),
+            )
+
+    def write(self, items: Sequence[Item], deadline: Deadline) -> Written:
+        self.written += len(items)
+        return Written(unfinished=[], refused=[])
+
+
+def until_nothing_more_is_taken(history: SlowHistory) -> None:
+    seen = -1
+    while seen != history.taken:
+        seen = history.taken
+        time.sleep(0.1)
+
+
+def test_a_batch_of_10_000_records_is_not_held_in_memory_as_items() -> None:
+    history: Any = SlowHistory()
+    quarantine: Any = None  # every record is an event
+
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(until_nothing_more_is_taken, history)  # the only thread that writes
+        outcome = ingest.ingest(history.records(10_000), history, quarantine, Deadline(60), executor)
+
+    assert (outcome.records, outcome.stored) == (10_000, 10_000)
+    assert outcome.types == {"production": 10_000}
+    assert history.most_ahead <= (ingest.REQUESTS_AHEAD + 1) * MAX_BATCH_ITEMS + 1
+
+
+@pytest.mark.parametrize(("memory_mb", "writers"), [(128, 4), (512, 16), (1024, 32), (10_240, 32)])
+def test_requests_in_flight_follow_the_memory_and_with_it_the_cpu(memory_mb: int, writers: int) -> None:
+    assert wiring.writers_for(memory_mb) == writers
