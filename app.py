@@ -26,15 +26,20 @@ app.api.cors = settings.cors()
 
 # `app.current_request` belongs to whoever asked last, and `chalice local` answers several at once.
 _request: ContextVar[Request] = ContextVar("request")
+_caller: ContextVar[str] = ContextVar("caller")
 
 
 @app.middleware("http")
 def finish(request: Request, get_response: Callable[[Request], Response]) -> Response:
     """Every answer's common part, Chalice's own refusals included."""
-    from chalicelib import api
+    from chalicelib import api, observability
 
+    started = time.monotonic()
     _request.set(request)
-    return api.finished(request, get_response)
+    _caller.set("")
+    response = api.finished(request, get_response)
+    observability.answered(request, response.status_code, _caller.get(), time.monotonic() - started)
+    return response
 
 
 # Window 0: Lambda invokes as soon as there are records, because people wait for an answer.
@@ -88,7 +93,7 @@ def product(serial: str) -> Response:
     from chalicelib import api, wiring
 
     with api.http_errors():
-        return api.product(_request.get(), serial, wiring.history_for_reading())
+        return api.product(_authenticated(), serial, wiring.history_for_reading())
 
 
 @app.route("/products/{serial}/events")
@@ -97,7 +102,7 @@ def product_events(serial: str) -> Response:
     from chalicelib import api, wiring
 
     with api.http_errors():
-        return api.product_events(_request.get(), serial, wiring.history_for_reading())
+        return api.product_events(_authenticated(), serial, wiring.history_for_reading())
 
 
 @app.route("/health")
@@ -131,3 +136,12 @@ def openapi() -> Response:
     from chalicelib import api
 
     return api.openapi()
+
+
+def _authenticated() -> Request:
+    """The request, once it is known who asks.  Whatever answers with product data takes it from here."""
+    from chalicelib import auth
+
+    request = _request.get()
+    _caller.set(auth.check(request.headers))
+    return request

@@ -8,6 +8,8 @@
     ├── RequestError                the API's caller: 4xx, never retried by us
     │   ├── InvalidRequestError
     │   ├── NotAcceptableError
+    │   ├── NotAllowedError
+    │   ├── NotAuthenticatedError
     │   └── ProductNotFoundError
     ├── StorageError                time: DynamoDB refused the call or did not answer; waited out
     │   ├── ThrottledError
@@ -56,6 +58,14 @@ class InvalidRequestError(RequestError):
 
 class NotAcceptableError(RequestError):
     """The Accept header names nothing that this address answers with."""
+
+
+class NotAuthenticatedError(RequestError):
+    """The request carries no token, and this answer needs one."""
+
+
+class NotAllowedError(RequestError):
+    """The request's token is wrong, has expired, or does not reach so far."""
 
 
 class ProductNotFoundError(RequestError):

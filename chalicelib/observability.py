@@ -11,6 +11,7 @@ from chalicelib import settings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
+    from chalice.app import Request
 
     from chalicelib.ingest import Outcome
     from chalicelib.triage import Report
@@ -79,6 +80,29 @@ def dead_letter_triaged(report: "Report", request_id: str) -> None:
         logger().error("dead letter triaged; the stream no longer held all of its records", extra=facts)
     else:
         logger().info("dead letter triaged", extra=facts)
+
+
+def answered(request: "Request", status: int, caller: str, seconds: float) -> None:
+    """One line for an answer of the API: who asked what, by the token's name, and what they got.
+
+    `request_id` is API Gateway's, which callers see as x-amzn-requestid; `lambda_request_id` leads
+    to Lambda's own lines and to the trace.
+    """
+    parameters = request.uri_params or {}
+    facts = {
+        "request_id": request.context.get("requestId", ""),
+        "lambda_request_id": getattr(request.lambda_context, "aws_request_id", ""),
+        "token": caller,
+        "method": request.method,
+        "route": request.context.get("resourcePath", ""),
+        "serial": parameters.get("serial", "")[:200],
+        "status": status,
+        "ms": round(seconds * 1000, 1),
+    }
+    if status >= 500:
+        logger().error("request", extra=facts)
+    else:
+        logger().info("request", extra=facts)
 
 
 def triage_failed(message_id: str, request_id: str) -> None:

@@ -10,6 +10,8 @@ it (`lifecycle-<stage>-…`, the names infra/resources.yaml gives), and each can
     LIFECYCLE_DEAD_LETTER_QUEUE   lifecycle-<stage>-dead-letters
     LIFECYCLE_PARKING_QUEUE       lifecycle-<stage>-parking
     LIFECYCLE_PARTIAL_RESPONSES   off              `on` once the mapping listens to batch item failures
+    LIFECYCLE_TOKENS              none             who may ask the API: see auth.py
+    LIFECYCLE_OPEN                no               `yes`: without tokens everybody may ask (a laptop's)
     LIFECYCLE_CORS_ORIGIN         none             whose scripts may call the API: an origin, or *
 
 One more is Lambda's own: AWS_LAMBDA_FUNCTION_MEMORY_SIZE.
@@ -77,6 +79,22 @@ def partial_responses() -> bool:
     if value not in ("on", "off"):
         raise ConfigurationError(f"LIFECYCLE_PARTIAL_RESPONSES: expected on or off, got {value!r}")
     return value == "on"
+
+
+def tokens() -> str:
+    """Whose tokens the API takes, as auth.py reads them; empty for nobody's."""
+    return os.environ.get("LIFECYCLE_TOKENS") or ""
+
+
+def is_open() -> bool:
+    """Whether everybody may ask the API as long as no tokens are configured.
+
+    Raises ConfigurationError for anything but `yes` and `no`.
+    """
+    value = os.environ.get("LIFECYCLE_OPEN") or "no"
+    if value not in ("yes", "no"):
+        raise ConfigurationError(f"LIFECYCLE_OPEN: expected yes or no, got {value!r}")
+    return value == "yes"
 
 
 def cors() -> "CORSConfig | bool":

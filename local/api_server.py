@@ -67,6 +67,7 @@ def main() -> int:
         print(f"error: port {port}: {exc.strerror}; choose another with --port", file=sys.stderr)
         return EXIT_UNAVAILABLE
     print(f"http://{HOST}:{running.server.server_address[1]}", flush=True)
+    sys.stdout = sys.stderr  # the access log: whoever started us reads one line and no more
     if not sys.stdin.isatty():
         threading.Thread(target=_end_with_stdin, args=(running,), daemon=True).start()
     try:

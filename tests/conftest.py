@@ -130,6 +130,8 @@ def client(stage: str) -> Iterator[Client]:
     """Chalice's own test client, on this test's stage."""
     from app import app  # importing it reads the environment for the decorators' names
 
+    os.environ["LIFECYCLE_OPEN"] = "yes"  # tests of tokens configure some, which closes it again
+
     # A stage that .chalice/config.json does not know, so that its variables do not replace this test's.
     with Client(app, stage_name="test") as running:
         yield running

@@ -1,0 +1,69 @@
+"""Tokens through the API: which answers need one, and what is said and logged about who asks."""
+
+import json
+import os
+import re
+
+import pytest
+from chalice.test import Client
+
+from chalicelib import auth
+
+
+@pytest.fixture
+def portal(client: Client) -> str:
+    """The only token that this test's stage takes."""
+    token, os.environ["LIFECYCLE_TOKENS"] = auth.create("dealer-portal")
+    return token
+
+
+PRODUCT_DATA = ("/products/{serial}", "/products/{serial}/events")
+
+
+def test_product_data_needs_a_token_and_nothing_else_does(client: Client, portal: str) -> None:
+    from app import app
+
+    home = client.http.get("/").body.decode()
+    asset = re.search(r'assets/([^"]+)"', home)
+    assert asset is not None
+
+    for route in app.routes:
+        answer = client.http.get(route.replace("{serial}", "SN-1").replace("{name}", asset[1]))
+        if route in PRODUCT_DATA:
+            assert answer.status_code == 401
+            assert answer.headers["WWW-Authenticate"] == "Bearer"
+            assert answer.json_body["Code"] == "UnauthorizedError"
+        else:
+            assert answer.status_code == 200, route
+
+
+def test_with_its_token_a_caller_gets_an_answer(client: Client, portal: str) -> None:
+    for path in ("/products/SN-1", "/products/SN-1/events"):
+        answer = client.http.get(path, headers={"Authorization": f"Bearer {portal}"})
+        assert answer.status_code == 404  # nothing is known of this product, and the caller may know that
+
+
+def test_a_wrong_token_is_forbidden(client: Client, portal: str) -> None:
+    for path in ("/products/SN-1", "/products/SN-1/events"):
+        refused = client.http.get(path, headers={"Authorization": f"Bearer {portal}x"})
+        assert refused.status_code == 403
+        assert refused.json_body == {"Code": "ForbiddenError", "Message": "this token is not valid here"}
+
+
+def test_access_is_logged_by_name_and_never_by_token(
+    client: Client, portal: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    client.http.get("/products/SN-1", headers={"Authorization": f"Bearer {portal}"})
+    client.http.get("/products/SN-1", headers={"Authorization": f"Bearer {portal}x"})
+    client.http.get("/products/SN-1")
+
+    written = capsys.readouterr().out
+    lines = [json.loads(line) for line in written.splitlines()]
+    assert [(line["token"], line["status"]) for line in lines] == [
+        ("dealer-portal", 404),
+        ("", 403),
+        ("", 401),
+    ]
+    assert {line["route"] for line in lines} == {"/products/{serial}"}
+    assert {line["serial"] for line in lines} == {"SN-1"}
+    assert portal.removeprefix(auth.PREFIX) not in written
