@@ -75,7 +75,7 @@ class Shard:
         stream: str,
         shard_id: str,
         patience: Callable[[], Deadline],
-        sleep: Callable[[float], None] = time.sleep,
+        sleep: Callable[[float], object] = time.sleep,
     ) -> None:
         """`patience` gives the deadline of the next call: a shared one, or a fresh one each time."""
         self._kinesis = kinesis

@@ -1,0 +1,74 @@
+"""What the command lines of all nouns share: common options, and values parsed from text.
+
+A noun is a module with `add(nouns)`, which adds its parser and sets `run` to the function that does the
+work: `run(args) -> exit code`.
+"""
+
+import argparse
+import re
+import time
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from chalicelib import events
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # argparse has no public name for it
+else:
+    Commands = Any
+
+_AGO = re.compile(r"([0-9]{1,9})([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def command(
+    commands: Commands, name: str, help: str, examples: str = "", **more: Any
+) -> argparse.ArgumentParser:
+    """A parser with the options that every command has, its help ending with examples."""
+    parser = commands.add_parser(
+        name,
+        help=help,
+        description=help[0].upper() + help[1:] + ".",
+        epilog=f"examples:\n{examples}" if examples else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        **more,
+    )
+    parser.add_argument("--stage", metavar="NAME", help="whose stack (LIFECYCLE_STAGE, otherwise local)")
+    parser.add_argument("--json", action="store_true", help="print JSON, one object a line")
+    return parser
+
+
+def moment_ms(text: str) -> int:
+    """Epoch milliseconds of an RFC 3339 time with an offset, or of so long ago: 90s, 30m, 6h, 2d."""
+    if ago := _AGO.fullmatch(text):
+        return max(1, round((time.time() - int(ago[1]) * _SECONDS[ago[2]]) * 1000))
+    try:
+        prefix = events.instant(text).prefix
+        return max(1, round(datetime.fromisoformat(f"{prefix[:26]}+00:00").timestamp() * 1000))
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(f"{exc}; or so long ago, such as 30m, 6h, 2d") from exc
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isascii() or not text.isdigit() or int(text[:18]) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more, got {text!r}")
+    return int(text[:18])
+
+
+def rate(text: str) -> float:
+    """So many a second."""
+    try:
+        number = float(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}") from exc
+    if not 0 < number <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"expected more than 0 a second, at most 1000000, got {text!r}")
+    return number
+
+
+def sentence(text: str) -> str:
+    """A text that says something."""
+    if not text.strip():
+        raise argparse.ArgumentTypeError("expected a sentence, got nothing")
+    return text.strip()

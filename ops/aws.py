@@ -1,0 +1,85 @@
+"""AWS as operators reach it: clients that retry patiently, the stores on them, and errors with a remedy.
+
+The only place of `ops` that builds clients.  The deployed side's are tuned for an invocation's deadline
+(`chalicelib/wiring.py`); a person can wait for throttling to pass.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from chalicelib import settings
+from chalicelib.errors import ConfigurationError, LifecycleError
+from chalicelib.history import History
+from chalicelib.quarantine import Quarantine
+from cli.exits import EXIT_UNAVAILABLE, EXIT_USAGE
+from ops.output import CommandError
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis.client import KinesisClient
+    from mypy_boto3_sqs.client import SQSClient
+
+_CONFIG = Config(
+    connect_timeout=3,
+    read_timeout=20,
+    retries={"mode": "standard", "total_max_attempts": 4},
+    max_pool_connections=32,
+)
+
+#: What helps against most of what goes wrong between us and AWS.
+REMEDY = "start the local pipeline with `make serve`, or name another stage with --stage"
+
+
+def kinesis() -> "KinesisClient":
+    """The client for the stream."""
+    client: KinesisClient = _client("kinesis")
+    return client
+
+
+def sqs() -> "SQSClient":
+    """The client for the queues."""
+    client: SQSClient = _client("sqs")
+    return client
+
+
+def quarantine() -> Quarantine:
+    """The stage's quarantine table."""
+    return Quarantine(_client("dynamodb"), settings.quarantine_table())
+
+
+def history() -> History:
+    """The stage's history table."""
+    return History(_client("dynamodb"), settings.history_table())
+
+
+@contextmanager
+def reported() -> Iterator[None]:
+    """Turn what AWS and the settings raise into one sentence with the remedy."""
+    try:
+        yield
+    except ConfigurationError as exc:
+        raise CommandError(str(exc), EXIT_USAGE) from exc
+    except ClientError as exc:
+        said = exc.response["Error"]
+        what = f"{exc.operation_name} was refused: {said['Code']}: {said.get('Message', '')}"
+        raise CommandError(f"{what}; {REMEDY}", EXIT_UNAVAILABLE) from exc
+    except (BotoCoreError, LifecycleError) as exc:
+        raise CommandError(f"{exc}; {REMEDY}", EXIT_UNAVAILABLE) from exc
+
+
+@cache
+def _client(service: str) -> Any:
+    try:
+        return boto3.client(service, config=_CONFIG)  # type: ignore[call-overload]  # callers name the type
+    except ValueError as exc:  # AWS_ENDPOINT_URL is no URL
+        raise ConfigurationError(f"{exc}; check AWS_ENDPOINT_URL") from exc
+
+
+def reset() -> None:
+    """Forget the clients, for a process whose environment has changed (tests)."""
+    _client.cache_clear()

@@ -1,0 +1,85 @@
+"""What operators see: tables and sentences on a terminal, JSON lines for programs.
+
+The only place that writes to standard output and standard error.  Text from outside is made harmless before
+it reaches a terminal: a payload may hold escape sequences.
+"""
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+#: Where output goes into a file or a pipe, a row stays one line.
+_UNWRAPPED = 100_000
+
+
+class CommandError(Exception):
+    """A command cannot do what was asked: a sentence with the remedy, and the exit code."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+def say(text: str) -> None:
+    """Progress, notes and errors: one line on standard error."""
+    print(printable(text, "\n"), file=sys.stderr, flush=True)
+
+
+def tell(text: str) -> None:
+    """A line of the answer on standard output."""
+    print(printable(text, "\n"))
+
+
+def tell_json(answer: dict[str, Any]) -> None:
+    """The answer, or one of several, as one line of JSON."""
+    print(json.dumps(answer, ensure_ascii=False), flush=True)
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Rows under their headings; nothing is cut off, so that ids can be copied."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else _UNWRAPPED)
+    grid = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        grid.add_column(column, overflow="fold")
+    for row in rows:
+        grid.add_row(*(Text(printable(cell)) for cell in row))
+    if console.is_terminal:
+        console.print(grid)
+        return
+    with console.capture() as drawn:
+        console.print(grid)
+    print("\n".join(line.rstrip() for line in drawn.get().splitlines()))
+
+
+def printable(text: str, keep: str = "") -> str:
+    """The text with everything escaped that a terminal would obey instead of showing, but for `keep`."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char
+        if char.isprintable() or char in keep
+        else char.encode("unicode_escape", "surrogatepass").decode()
+        for char in text
+    )
+
+
+def when(epoch_ms: float | None) -> str:
+    """A moment in UTC, as RFC 3339 with milliseconds."""
+    if epoch_ms is None:
+        return ""
+    moment = datetime.fromtimestamp(epoch_ms / 1000, timezone.utc)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+
+
+def duration(seconds: float) -> str:
+    """A duration in the largest unit that says enough: 45 s, 12 min, 5.5 h, 3.2 d."""
+    for size, unit, digits in ((86400, "d", 1), (3600, "h", 1), (60, "min", 0)):
+        if abs(seconds) >= size * (2 if size == 86400 else 1):
+            return f"{seconds / size:.{digits}f} {unit}"
+    return f"{seconds:.0f} s"
