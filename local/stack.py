@@ -59,7 +59,8 @@ def ensure(
                 "Watching": "off",
             }.items()
         ],
-        "Capabilities": ["CAPABILITY_AUTO_EXPAND"],  # the template names a transform
+        # The template names a transform, and a role for the archive that is not made here.
+        "Capabilities": ["CAPABILITY_AUTO_EXPAND", "CAPABILITY_IAM"],
     }
     status = _status(cloudformation, stage)
     if status == "ROLLBACK_COMPLETE":  # a failed creation: empty, and refuses every update

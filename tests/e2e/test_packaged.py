@@ -1,0 +1,144 @@
+"""What `ops package` builds: the zip by itself, and all of it created by CloudFormation, under IAM."""
+
+import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from chalicelib import settings
+from ops import package
+from tests.e2e.conftest import STAGE
+
+#: Measured 2.0 MB.  Lambda unpacks it at every cold start.
+MOST_BYTES = 4_000_000
+
+PATIENCE_S = 60.0
+
+
+@pytest.fixture
+def packaged(project: Path, tmp_path: Path) -> package.Package:
+    return package.build(STAGE, tmp_path / "dist", project)
+
+
+def test_the_zip_imports_app_with_nothing_else_but_boto3(packaged: package.Package, tmp_path: Path) -> None:
+    unpacked = tmp_path / "unpacked"
+    with zipfile.ZipFile(packaged.zip) as archive:
+        archive.extractall(unpacked)
+        names = archive.namelist()
+    bare = tmp_path / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(bare)], check=True)
+    site = tmp_path / "boto3-only"
+    _link_boto3(site)
+
+    # -I: nothing of ours on the path.  Lambda puts the task's root and boto3 there.
+    program = f"import sys; sys.path[:0] = [{str(unpacked)!r}, {str(site)!r}]; " + PROGRAM
+    answer = subprocess.run(
+        [bare / "bin" / "python", "-I", "-c", program], capture_output=True, text=True, cwd="/"
+    )
+
+    assert answer.returncode == 0, answer.stderr
+    assert "process_lifecycle" in answer.stdout
+    outside = [
+        name for name in names if name.split("/")[0] in ("tests", "infra", "ops", "local", "producer", "cli")
+    ]
+    assert outside == []
+    print(f"deployment.zip: {packaged.zip_bytes:,} bytes, {len(names)} files")
+    assert packaged.zip_bytes < MOST_BYTES
+
+
+#: Everything that an invocation would import, and where it came from.
+PROGRAM = """
+import importlib, pkgutil
+import app, chalicelib
+for module in pkgutil.walk_packages(chalicelib.__path__, "chalicelib."):
+    importlib.import_module(module.name)
+from chalicelib import observability, records, pages
+observability.logger()
+import aws_kinesis_agg, jinja2, msgspec, google.protobuf
+print(sorted(app.app.handler_map))
+"""
+
+
+def _link_boto3(site: Path) -> None:
+    """A directory with boto3 and what it needs, as in Lambda's runtime."""
+    import boto3 as one_of_them
+
+    site.mkdir()
+    installed = Path(one_of_them.__file__).parents[1]
+    for name in ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py"):
+        (site / name).symlink_to(installed / name)
+
+
+def test_what_is_packaged_keeps_events_and_answers_only_who_may_ask(
+    packaged: package.Package, cloud: str, token: str
+) -> None:
+    api = _deploy(packaged, cloud)
+    kinesis = boto3.client("kinesis")
+    for number in range(3):
+        event = {"serial": "SN-PACKAGED", "type": "service", "occurred_at": f"2026-11-2{number}T10:00:00Z"}
+        kinesis.put_record(
+            StreamName=settings.stream_name(), Data=json.dumps(event).encode(), PartitionKey="SN-PACKAGED"
+        )
+    kinesis.put_record(StreamName=settings.stream_name(), Data=b"no event", PartitionKey="SN-BROKEN")
+
+    _until(lambda: len(_get(f"{api}products/SN-PACKAGED", token)[1].get("history", [])) == 3)
+    _until(lambda: _quarantined() == {"not_json"})
+
+    assert _get(f"{api}products/SN-PACKAGED")[0] == 401
+    assert _get(f"{api}products/SN-PACKAGED", token + "x")[0] == 403
+    assert _get(f"{api}health")[0] == 200
+
+
+def _deploy(packaged: package.Package, url: str) -> str:
+    """What `aws cloudformation package` and `deploy` do; the API's address."""
+    boto3.client("s3").create_bucket(
+        Bucket="deployments", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+    boto3.client("s3").upload_file(packaged.zip, "deployments", "deployment.zip")
+    template = json.loads(Path(packaged.template).read_text())
+    for resource in template["Resources"].values():
+        if "CodeUri" in resource["Properties"]:
+            resource["Properties"]["CodeUri"] = "s3://deployments/deployment.zip"
+    cloudformation = boto3.client("cloudformation")
+    cloudformation.create_stack(
+        StackName="lifecycle-dev",
+        TemplateBody=json.dumps(template),
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+    cloudformation.get_waiter("stack_create_complete").wait(
+        StackName="lifecycle-dev", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+    outputs = cloudformation.describe_stacks(StackName="lifecycle-dev")["Stacks"][0]["Outputs"]
+    api_id = next(output["OutputValue"] for output in outputs if output["OutputKey"] == "RestAPIId")
+    return f"{url}/restapis/{api_id}/{STAGE}/_user_request_/"
+
+
+def _get(url: str, token: str | None = None) -> tuple[int, dict[str, Any]]:
+    request = urllib.request.Request(url)
+    if token is not None:
+        request.add_header("Authorization", f"Bearer {token}")
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            return answer.status, json.load(answer)
+    except urllib.error.HTTPError as refused:
+        return refused.code, json.load(refused)
+
+
+def _quarantined() -> set[str]:
+    found = boto3.client("dynamodb").scan(TableName=settings.quarantine_table())["Items"]
+    return {item["reason"]["S"] for item in found}
+
+
+def _until(condition: Any) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true in time"
+        time.sleep(0.1)
