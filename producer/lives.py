@@ -83,9 +83,11 @@ def lives(events: int, products: int, seed: int, now: datetime) -> Iterator[byte
 
 
 def _share(left: int, unborn: int, rng: random.Random) -> int:
-    """How many of the events left this product gets: half to one and a half times the fair share."""
-    fair = int(left / unborn * (0.5 + rng.random()))
-    return min(max(1, fair), left - unborn + 1)
+    """How many of the events left this product gets: half to one and a half times the fair share.
+
+    Never so many that nothing would be left for one of the others.
+    """
+    return max(1, int(left / unborn * (0.5 + rng.random())))
 
 
 class _Life:

@@ -309,6 +309,22 @@ def test_a_request_holds_at_most_500_records() -> None:
     assert [len(request) for request in kinesis.requests] == [MAX_RECORDS] * 3 + [200]
 
 
+def test_entries_that_come_back_do_not_make_a_request_larger() -> None:
+    clock = Clock()
+    once = refused_times(1)
+
+    def refuse(data: bytes) -> bool:
+        clock.now += 0.001  # long requests, so that many refused entries come due at once
+        return once(data)
+
+    kinesis = Kinesis(refuse=refuse)
+
+    report = putter(kinesis, clock).send(some_entries(1700, 1700))
+
+    assert (report.sent, report.retried) == (1700, 1700)
+    assert max(len(request) for request in kinesis.requests) == MAX_RECORDS
+
+
 def sizes_of(kinesis: Kinesis) -> list[int]:
     """Bytes of each request, as PutRecords counts them."""
     return [

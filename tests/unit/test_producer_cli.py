@@ -1,6 +1,7 @@
 """The command line, as far as it goes without a stream."""
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -132,11 +133,14 @@ def test_the_recorded_file_is_printed_whole(capfdbinary: pytest.CaptureFixture[b
 
 
 def test_a_reader_that_has_seen_enough_is_no_error() -> None:
+    # With a buffer there is something left to write on exit.
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     ran = subprocess.run(
         f"{shlex.quote(sys.executable)} -m producer send --dry-run --events 20000 | head -n 1; "
         'echo "${PIPESTATUS[0]}"',
         shell=True,
         executable="/bin/bash",
+        env=buffered,
         cwd=ROOT,
         capture_output=True,
         text=True,
