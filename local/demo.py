@@ -32,6 +32,9 @@ from producer.source import Source
 #: A pipeline that has done nothing for so long will not.  Longer than a function's time-out.
 STALL_S = 150.0
 
+#: Failed invocations that are worth a word: a function that cannot start fails over and over.
+MANY_FAILURES = 20
+
 _LOOK_S = 0.05
 
 
@@ -92,10 +95,15 @@ class Run:
 def run(args: argparse.Namespace) -> int:
     """Run the demo that `args` asks for; returns the exit code.
 
-    Raises what `pipeline.running` raises, OSError for an unreadable file, AuditError when the API is gone.
+    Raises what `pipeline.running` raises, ConfigurationError for options that do not go together or an
+    unreadable file, AuditError when the API is gone.
     """
+    with Source(args, say=to_stderr) as source:
+        return _run(args, source)
+
+
+def _run(args: argparse.Namespace, source: Source) -> int:
     watch = Stopwatch()
-    source = Source(args, say=to_stderr)
     is_given = pipeline.given_endpoint() is not None
     stage = args.stage or (f"demo-{uuid.uuid4().hex[:8]}" if is_given else "demo")
     logs = Path(tempfile.mkdtemp(prefix="lifecycle-demo-"))
@@ -137,14 +145,18 @@ def wait_until_drained(
     """Whether everything accepted got its place; False when nothing has happened for `stall_s`."""
     seen = None
     seen_at = clock()
+    has_warned = False
     while True:
         outstanding = watch.outstanding
         progress(outstanding)
         if outstanding == 0 and running.drained():
             return True
-        now = (outstanding, watch.counts())
-        if now != seen:
-            seen, seen_at = now, clock()
+        counts = watch.counts()
+        if counts.failed_invocations >= MANY_FAILURES and not has_warned:
+            to_stderr(f"{counts.failed_invocations} invocations have failed; the functions' logs say why")
+            has_warned = True
+        if (outstanding, counts) != seen:
+            seen, seen_at = (outstanding, counts), clock()
         elif clock() - seen_at > stall_s:
             return False
         sleep(_LOOK_S)

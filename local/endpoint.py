@@ -68,7 +68,7 @@ class Endpoint:
     def _is_running(self, pid: int) -> bool:
         if self._process is not None:
             return self._process.poll() is None
-        return _command(pid) is not None
+        return command_line(pid) is not None
 
 
 def at(url: str) -> Endpoint:
@@ -147,7 +147,7 @@ def recorded(record: Path) -> Endpoint | None:
         pid, url = int(written["pid"]), str(written["url"])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    command = _command(pid)
+    command = command_line(pid)
     # Process ids are used again: only a MiniStack that answers where ours did is ours.
     if command is None or _MODULE not in command or not answers(url):
         return None
@@ -223,7 +223,7 @@ def _url(port: int) -> str:
     return f"http://{HOST}:{port}"
 
 
-def _command(pid: int) -> str | None:
+def command_line(pid: int) -> str | None:
     """The command line of a running process; None when it has ended."""
     status = Path(f"/proc/{pid}/status")
     try:

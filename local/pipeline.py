@@ -104,10 +104,10 @@ def running(plan: Plan, observer: Observer, say: Callable[[str], None]) -> Itera
     """
     with contextlib.ExitStack() as stops:
         stops.enter_context(_orderly_end())
-        if plan.api_port is not None and not endpoint.is_free(plan.api_port):
-            raise PipelineError(f"port {plan.api_port} is in use; choose another for the API with --port")
         aws = given_endpoint()
         is_given = aws is not None
+        if plan.api_port is not None and not endpoint.is_free(plan.api_port):
+            raise PipelineError(f"port {plan.api_port} is in use; choose another for the API with --port")
         if aws is None:
             say("starting the AWS endpoint")
             aws = endpoint.start(

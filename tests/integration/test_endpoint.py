@@ -14,27 +14,19 @@ import boto3
 import pytest
 
 from local import endpoint, ministack
+from tests.processes import until
 
 PARENT = """
 import json, sys, time
 from pathlib import Path
 from local import endpoint, ministack
+from tests.processes import until
 directory = Path(sys.argv[1])
 record = directory / "endpoint.json" if sys.argv[2] == "recorded" else None
 running = endpoint.start(port=endpoint.free_port(), log_path=directory / "log", record=record)
 print(json.dumps({"url": running.url, "pid": running.pid}), flush=True)
 time.sleep(600)
 """
-
-
-def until(condition: Callable[[], bool], timeout_s: float = 20) -> bool:
-    """Whether the condition comes true in time."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 @pytest.fixture
@@ -60,7 +52,7 @@ def started_by_another(tmp_path: Path) -> Iterator[Callable[[str], tuple[subproc
         assert parent.stdout is not None
         parent.stdout.close()
     for pid in pids:
-        if endpoint._command(pid) is not None:
+        if endpoint.command_line(pid) is not None:
             os.kill(pid, signal.SIGKILL)
 
 

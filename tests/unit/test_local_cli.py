@@ -1,0 +1,82 @@
+"""The command line of the local pipeline: what its help promises, it takes; what it cannot do, it says."""
+
+import shlex
+from pathlib import Path
+
+import pytest
+
+from cli.exits import EXIT_UNAVAILABLE, EXIT_USAGE
+from local.__main__ import EXAMPLES, main, parser
+
+COMMANDS = [line.strip() for line in EXAMPLES.splitlines() if line.strip().startswith("python -m local")]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_example_in_the_help_is_a_command_line_it_takes(command: str) -> None:
+    _, _, _, *options = shlex.split(command)
+
+    assert parser().parse_args(options).command in ("demo", "serve", "reset")
+
+
+def test_there_are_examples_of_every_command() -> None:
+    assert {shlex.split(command)[3] for command in COMMANDS} == {"demo", "serve", "reset"}
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ("demo --events x", "--events: expected a whole number, 0 or more, got 'x'"),
+        ("demo --products 0", "--products: expected at least 1"),
+        ("demo --duplicates 1.5", "--duplicates: expected a share from 0 to 1, got '1.5'"),
+        ("demo --duplicates nan", "--duplicates: expected a share from 0 to 1, got 'nan'"),
+        ("serve --port 65536", "--port: expected a port up to 65535, got '65536'"),
+        ("sevre", "invalid choice: 'sevre'"),
+    ],
+)
+def test_a_wrong_option_is_named_with_what_was_expected(
+    options: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(options.split())
+
+    assert ended.value.code == EXIT_USAGE
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ("demo --map serial=sn", "--map and --format say how to read a file; name it with --from"),
+        ("demo --from x --map colour=c", "an event has no field 'colour'"),
+        ("demo --from no/such/file", "no/such/file: No such file or directory"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused_before_anything_starts(
+    options: str, sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(options.split()) == EXIT_USAGE
+
+    said = capsys.readouterr()
+    assert sentence in said.err
+    assert said.err.startswith("error: ")
+    assert said.out == ""
+
+
+@pytest.mark.parametrize("command", ["demo", "serve", "reset"])
+@pytest.mark.parametrize("url", ["https://kinesis.eu-west-1.amazonaws.com", "not-a-url"])
+def test_aws_itself_is_not_an_endpoint_for_this(
+    command: str,
+    url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", url)
+    home = [] if command == "demo" else ["--home", str(tmp_path)]
+
+    assert main([command, *home]) == EXIT_UNAVAILABLE
+
+    assert (
+        f"AWS_ENDPOINT_URL: expected an endpoint that stands in for AWS, got '{url}'"
+        in capsys.readouterr().err
+    )
