@@ -1,7 +1,9 @@
 # Every target sets up what it needs; .venv is made again only when the pinned requirements change.
 PYTHON ?= python3
-EVENTS ?= 2000
 ARGS ?=
+# How many events `demo` and `produce` send; left out, the commands' own defaults hold (2,000, and with --from
+# as many as the input has).
+HOW_MANY = $(if $(EVENTS),--events $(EVENTS))
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -28,13 +30,13 @@ $(NODE_READY): package.json package-lock.json
 	@touch $@
 
 demo: $(READY) ## the whole pipeline on EVENTS events, every one of them checked
-	@$(BIN)/python -m local demo --events $(EVENTS) $(ARGS)
+	@$(BIN)/python -m local demo $(HOW_MANY) $(ARGS)
 
 serve: $(READY) ## the same pipeline, kept running until Ctrl-C; API on http://127.0.0.1:8000
 	@$(BIN)/python -m local serve $(ARGS)
 
 produce: $(READY) ## put EVENTS events on the stream of a running `make serve`
-	@$(BIN)/python -m producer send --events $(EVENTS) $(ARGS)
+	@$(BIN)/python -m producer send $(HOW_MANY) $(ARGS)
 
 reset: $(READY) ## forget what `make serve` has stored
 	@$(BIN)/python -m local reset $(ARGS)
