@@ -1,13 +1,14 @@
-"""What the functions tell: one structured line a batch.
+"""What the functions tell: one structured line for a batch, a dead letter or a request, metrics inside it.
 
-The only place that logs.  Facts, counts and places on the stream go out; payloads, metadata and tokens
-never do.
+The only place that logs.  Facts, counts and places on the stream go out, and whose record or product it was;
+payloads, metadata and tokens never do.
 """
 
+import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import settings
+from chalicelib import metrics, settings
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -15,6 +16,10 @@ if TYPE_CHECKING:
 
     from chalicelib.ingest import Outcome
     from chalicelib.triage import Report
+
+
+#: Quarantined records that a line names; a broken producer must not make lines of a megabyte.
+MOST_NAMED = 10
 
 
 @cache
@@ -25,22 +30,46 @@ def logger() -> "Logger":
     return Logger(service=f"{settings.APP_NAME}-{settings.stage()}", level="INFO")
 
 
-def batch_done(event: dict[str, Any], outcome: "Outcome", seconds: float, request_id: str) -> None:
-    """One line for a batch of Kinesis records: where it lies, and what became of it."""
+def batch_done(
+    event: dict[str, Any], outcome: "Outcome", seconds: float, request_id: str, now: float | None = None
+) -> None:
+    """One line for a batch of Kinesis records: where it lies, when it came, and what became of it."""
     records = event["Records"]
+    arrivals = [record["kinesis"]["approximateArrivalTimestamp"] for record in records]
+    now = time.time() if now is None else now
+    reasons = _by_reason(outcome)
     facts: dict[str, Any] = {
         "request_id": request_id,
         "shard_id": records[0]["eventID"].partition(":")[0],
         "first": records[0]["kinesis"]["sequenceNumber"],
         "last": records[-1]["kinesis"]["sequenceNumber"],
+        "arrived_first": round(min(arrivals) * 1000),
+        "arrived_last": round(max(arrivals) * 1000),
+        "oldest_ms": round((now - min(arrivals)) * 1000),
         "records": outcome.records,
         "stored": outcome.stored,
         "duplicates": outcome.duplicates,
-        "quarantined": _by_reason(outcome),
+        "quarantined": reasons,
         "unfinished": len(outcome.unfinished),
         "throttled_requests": outcome.throttled_requests,
         "seconds": round(seconds, 3),
     }
+    counted: dict[str, metrics.Values] = {
+        **metrics.stored(outcome.types),
+        **metrics.quarantined(reasons),
+        "Duplicates": outcome.duplicates,
+        "ThrottledRequests": outcome.throttled_requests,
+        # One failure is reported for however many records it makes Lambda deliver again.
+        "ItemFailures": 1 if outcome.unfinished else 0,
+    }
+    if outcome.stored and not outcome.unfinished:
+        counted["ArrivalToStored"] = metrics.sample([(now - arrival) * 1000 for arrival in arrivals])
+    facts |= metrics.embedded(counted)
+    if outcome.quarantined:
+        facts["quarantined_records"] = [
+            {"id": record.id, "partition_key": record.partition_key, "reason": error.reason}
+            for record, error in outcome.quarantined[:MOST_NAMED]
+        ]
     resume = outcome.earliest_unfinished()
     if resume is None:
         logger().info("batch done", extra=facts)
@@ -73,6 +102,11 @@ def dead_letter_triaged(report: "Report", request_id: str) -> None:
             "batch_size": pointers.batch_size,
             "condition": pointers.condition,
         }
+    # Only what is finished is counted: an unfinished letter comes back with what it had.
+    if report.finished:
+        facts |= metrics.embedded(
+            {**metrics.quarantined(tally.quarantined), "TriageStored": tally.stored, "Expired": expired}
+        )
     if not report.finished:
         facts |= {"done_to": tally.done_to, "because": report.because}
         logger().warning("dead letter unfinished; it goes back to the queue", extra=facts)
