@@ -38,7 +38,7 @@ from chalicelib.errors import (
     ProductNotFoundError,
     StorageError,
 )
-from chalicelib.history import History
+from chalicelib.history import History, StoredEvent
 from chalicelib.queries import EventsQuery
 
 #: The newest answer is always asked for, and costs nothing to send again while it is the same; nothing is
@@ -121,6 +121,8 @@ def product(request: Request, serial: str, history: History, now: datetime | Non
         from chalicelib import pages
 
         return _answer("html", pages.product(story, following), following)
+    if format_ == "epcis":
+        return _answer("epcis", _epcis(story.events), following)
     return _answer("json", representations.story_json(story, following), following)
 
 
@@ -141,6 +143,8 @@ def product_events(request: Request, serial: str, history: History) -> Response:
         return _answer("csv", representations.events_csv(page), following)
     if format_ == "ndjson":
         return _answer("ndjson", representations.events_ndjson(page), following)
+    if format_ == "epcis":
+        return _answer("epcis", _epcis(page.events), following)
     return _answer("json", representations.events_json(page, following), following)
 
 
@@ -210,6 +214,13 @@ def _answer(format_: str, body: str, following: str | None = None) -> Response:
     if following is not None:
         headers["Link"] = f'<{following}>; rel="next"'
     return Response(body, dict(headers))
+
+
+def _epcis(events: list[StoredEvent]) -> str:
+    from chalicelib.epcis import outgoing
+    from chalicelib.representations import recorded_at
+
+    return outgoing.document(events, [recorded_at(event) for event in events])
 
 
 def _html_headers() -> dict[str, str]:

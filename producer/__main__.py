@@ -26,6 +26,9 @@ examples:
   # a table from a spreadsheet, through a pipe
   cat recorded.csv | python -m producer send --from - --format csv --map serial=sn
 
+  # what a trading partner reports: one event for each serialized thing that is named
+  python -m producer send --from shipment.jsonld --format epcis
+
   # look before sending
   python -m producer send --events 3 --dry-run
 
@@ -90,7 +93,9 @@ def parser() -> argparse.ArgumentParser:
         "--from", dest="source", metavar="FILE", help="a file of events, - for standard input"
     )
     recorded.add_argument(
-        "--format", choices=("ndjson", "csv"), help="(by the file's name, otherwise ndjson)"
+        "--format",
+        choices=("ndjson", "csv", "epcis"),
+        help="epcis: GS1 EPCIS 2.0, JSON or JSON-LD (by the file's name, otherwise ndjson)",
     )
     recorded.add_argument(
         "--map",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from chalicelib.errors import ConfigurationError
-from producer import recorded
+from producer import epcis_input, recorded
 from producer.entry import Entry
 from producer.live import polled
 from producer.lives import lives
@@ -25,6 +25,9 @@ EVENTS_A_PRODUCT = 10
 
 #: Products alive at a time under `--forever`; each such generation is drawn anew.
 FOREVER_PRODUCTS = 1000
+
+# Formats by how a file's name ends.
+_BY_NAME = {".csv": "csv", ".jsonld": "epcis"}
 
 
 class Source:
@@ -102,15 +105,19 @@ class Source:
                 file = self._file = open(args.source, "rb")  # noqa: SIM115 - closed by __exit__
             except OSError as exc:
                 raise ConfigurationError(f"{args.source}: {exc.strerror}") from exc
-        format = args.format or ("csv" if args.source.lower().endswith(".csv") else "ndjson")
-        return self._events(recorded.read(recorded.lines_of(file), format, mapping))
+        format = args.format or _BY_NAME.get(Path(args.source).suffix.lower(), "ndjson")
+        if format == "epcis":
+            if mapping:
+                raise ConfigurationError("--map: EPCIS has its own names for everything; leave it out")
+            return self._events(epcis_input.read(file), "event")
+        return self._events(recorded.read(recorded.lines_of(file), format, mapping), "line")
 
-    def _events(self, lines: Iterable[recorded.Line]) -> Iterator[bytes]:
+    def _events(self, lines: Iterable[recorded.Line], unit: str) -> Iterator[bytes]:
         sent = 0
         for line in lines:
             if line.data is None:
                 self.skipped += 1
-                self._say(f"line {line.number}: {line.reason}")
+                self._say(f"{unit} {line.number}: {line.reason}")
                 continue
             if sent == self._args.events:
                 self._say(f"stopped after {sent} events (--events); the input has more")

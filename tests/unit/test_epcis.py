@@ -1,0 +1,383 @@
+"""EPCIS out and in: valid by the official schema, and the same event again."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema_rs
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from chalicelib import events, lifecycle
+from chalicelib.epcis import identifiers, incoming, outgoing, shapes, vocabulary
+from chalicelib.history import StoredEvent
+
+OFFICIAL = Path(__file__).parents[3] / "shared" / "data" / "epcis"
+RECORDED = "2026-11-20T20:12:47.123Z"
+
+needs_the_schema = pytest.mark.skipif(
+    not OFFICIAL.exists(), reason="the official EPCIS schema and examples are not beside this checkout"
+)
+
+
+@pytest.fixture(scope="module")
+def official() -> jsonschema_rs.Draft7Validator:
+    schema = json.loads((OFFICIAL / "EPCIS-JSON-Schema.json").read_text())
+    return jsonschema_rs.Draft7Validator(schema, validate_formats=True)
+
+
+def stored(wire: dict[str, Any]) -> StoredEvent:
+    event = events.decode(msgspec.json.encode(wire))
+    return StoredEvent(**msgspec.structs.asdict(event), recorded_at_ms=1790000000123)
+
+
+def out(*each: StoredEvent) -> str:
+    return outgoing.document(each, [RECORDED] * len(each))
+
+
+def back(document: str) -> list[StoredEvent]:
+    found, contexts, sender = incoming.document_events(incoming.decode(document))
+    captured = [each for event in found for each in incoming.capture(event, contexts, sender)]
+    assert not [each.reason for each in captured if each.reason is not None]
+    return [stored(each.wire) for each in captured if each.wire is not None]
+
+
+def examples() -> list[Path]:
+    return sorted((OFFICIAL / "examples").glob("*.jsonld")) if OFFICIAL.exists() else []
+
+
+texts = st.text(st.characters(codec="utf-8"), max_size=20)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
+)
+uris = st.sampled_from(
+    ["urn:epc:id:sgtin:0614141.107346.2017", "https://id.gs1.org/01/70614141123451/21/2017", "urn:x-a:b%20c"]
+)
+words = st.sampled_from([*vocabulary.BIZ_STEPS, *vocabulary.DISPOSITIONS, "http://a.example/step", "x", ""])
+near_misses = st.fixed_dictionaries(
+    {},
+    optional={
+        "type": st.sampled_from([*shapes.FIELDS, "Event"]),
+        "action": st.sampled_from(["ADD", "OBSERVE", "DELETE", "add"]),
+        "bizStep": words | values,
+        "disposition": words | values,
+        "readPoint": st.fixed_dictionaries({"id": uris | texts}) | values,
+        "bizTransactionList": st.lists(
+            st.fixed_dictionaries({"bizTransaction": uris}, optional={"type": words, "x": uris}), max_size=2
+        ),
+        "sourceList": st.lists(st.fixed_dictionaries({"type": words, "source": uris}), max_size=2),
+        "sensorElementList": st.lists(
+            st.fixed_dictionaries(
+                {
+                    "sensorReport": st.lists(
+                        st.fixed_dictionaries({"type": st.sampled_from(["Mass", "mass"])})
+                    )
+                },
+                optional={"sensorMetadata": st.fixed_dictionaries({}, optional={"time": texts | uris})},
+            ),
+            max_size=1,
+        ),
+        "persistentDisposition": st.fixed_dictionaries({}, optional={"set": st.lists(words, max_size=2)}),
+        "ilmd": st.dictionaries(st.sampled_from(["a:b", "c"]), values, max_size=2),
+        "parentID": uris | texts,
+        "childEPCs": st.lists(uris, max_size=2),
+        "childQuantityList": st.lists(
+            st.fixed_dictionaries({"epcClass": uris, "quantity": values}), max_size=1
+        ),
+        "inputEPCList": st.lists(uris, max_size=2),
+        "outputEPCList": st.lists(uris, max_size=2),
+        "transformationID": uris,
+        "epcList": st.lists(uris, max_size=2),
+        "quantityList": st.lists(st.fixed_dictionaries({"epcClass": uris}), max_size=1),
+        "eventID": uris,
+        "errorDeclaration": values,
+        "@context": st.lists(st.dictionaries(texts, texts, max_size=2) | uris | values, max_size=3) | values,
+        "example:field": values,
+        "lifecycle:type": texts,
+        "recordTime": texts,
+    },
+)
+metadata = st.dictionaries(texts, values, max_size=3) | st.fixed_dictionaries(
+    {"epcis": near_misses | values}, optional={"more": values}
+)
+wires = st.fixed_dictionaries(
+    {
+        "serial": st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,30}", fullmatch=True)
+        | uris.map(identifiers.serial_of),
+        "type": st.sampled_from(
+            [*lifecycle.KINDS, *vocabulary.BIZ_STEPS, "transformation", "object_event", "z"]
+        ),
+        "occurred_at": st.sampled_from(
+            [
+                "2026-01-01T00:00:00Z",
+                "2026-06-30T23:59:60Z",
+                "2026-01-01T00:00:00.123456789-14:00",
+                "2026-01-01T00:00:00.5+23:59",
+                "1999-12-31T18:30:00.10-05:30",
+            ]
+        ),
+        "metadata": metadata,
+    },
+    optional={"event_id": texts.filter(bool) | uris, "source": texts.filter(bool)},
+)
+
+
+@pytest.mark.parametrize("type_", lifecycle.KINDS)
+def test_the_table_covers_every_known_type_both_ways(type_: str) -> None:
+    meaning = vocabulary.MEANINGS[type_]
+    event = {"type": "ObjectEvent", "action": meaning.action}
+    if meaning.biz_step is not None:
+        event["bizStep"] = meaning.biz_step
+    if meaning.disposition is not None:
+        event["disposition"] = meaning.disposition
+
+    assert vocabulary.type_of(event, is_input=False) == type_
+    assert vocabulary.meaning_of(type_) == meaning
+
+
+def test_the_table_knows_no_type_that_the_lifecycle_does_not() -> None:
+    assert set(vocabulary.MEANINGS) == set(lifecycle.KINDS)
+    assert len(set(vocabulary.MEANINGS.values())) == len(vocabulary.MEANINGS)
+
+
+@pytest.mark.parametrize(
+    ("step", "disposition", "type_"),
+    [
+        ("receiving", "in_progress", "inventory"),
+        ("urn:epcglobal:cbv:bizstep:storing", None, "inventory"),
+        ("https://ns.gs1.org/cbv/BizStep-repairing", "damaged", "service"),
+        ("shipping", "in_transit", "shipping"),
+        ("http://epcis.example.org/hc/bizstep/summarising_discharge", None, "summarising_discharge"),
+        ("https://example.org/Schritt%20Eins", None, "schritt_20eins"),
+        ("https://example.org/42", None, "object_event"),
+        (None, "stolen", "theft"),
+        (None, None, "object_event"),
+    ],
+)
+def test_what_others_call_a_step(step: str | None, disposition: str | None, type_: str) -> None:
+    event = {"type": "ObjectEvent", "action": "OBSERVE", "bizStep": step, "disposition": disposition}
+
+    assert vocabulary.type_of(event, is_input=False) == type_
+
+
+@pytest.mark.parametrize(
+    ("epc", "serial"),
+    [
+        ("https://id.gs1.org/01/70614141123451/21/2017", "gs1:01:70614141123451:21:2017"),
+        ("https://id.gs1.org/01/0614141/21/A%2FB", "gs1:01:0614141:21:A_252FB"),
+        ("https://id.gs1.org/01/0614141/21/a:b", "https:_2F_2Fid.gs1.org_2F01_2F0614141_2F21_2Fa:b"),
+        ("https://example.org/01/0614141/21/1_2", "https:_2F_2Fexample.org_2F01_2F0614141_2F21_2F1_5F2"),
+        ("urn:epc:id:sgtin:0614141.107346.2017", "urn:epc:id:sgtin:0614141.107346.2017"),
+        ("urn:x-lifecycle:serial:SN-4F7K2M9Q", "SN-4F7K2M9Q"),
+    ],
+)
+def test_an_epc_becomes_a_serial_and_itself_again(epc: str, serial: str) -> None:
+    assert identifiers.serial_of(epc) == serial
+    assert identifiers.epc_of(serial) == epc
+
+
+@given(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", fullmatch=True))
+@example("gs1:01:5F")
+@example("urn:x-lifecycle:serial:A")
+@example("https:_2F_2Fexample.org")
+@example("a:_FF")
+def test_every_serial_becomes_an_epc_and_itself_again(serial: str) -> None:
+    epc = identifiers.epc_of(serial)
+
+    assert identifiers.is_uri(epc)
+    assert identifiers.serial_of(epc) == serial
+
+
+@given(st.text(max_size=60).map("https://id.gs1.org/".__add__) | st.text(max_size=60).map("urn:".__add__))
+def test_no_two_epcs_share_a_serial(epc: str) -> None:
+    try:
+        serial = identifiers.serial_of(epc)
+    except ValueError:
+        return
+    assert identifiers.epc_of(serial) == epc
+
+
+@given(wires)
+def test_an_event_that_went_out_comes_in_as_itself(wire: dict[str, Any]) -> None:
+    event = stored(wire)
+
+    assert back(out(event)) == [event]
+
+
+@needs_the_schema
+@given(st.lists(wires, max_size=3))
+def test_whatever_goes_out_is_valid(
+    official: jsonschema_rs.Draft7Validator, each: list[dict[str, Any]]
+) -> None:
+    official.validate(json.loads(out(*map(stored, each))))
+
+
+def test_numbers_travel_as_they_are_written() -> None:
+    event = events.decode(
+        b'{"serial":"A","type":"note","occurred_at":"2026-01-01T00:00:00Z","metadata":'
+        b'{"n":1.10,"epcis":{"action":"OBSERVE","x:y":1e2,"ilmd":-0}}}'
+    )
+    kept = StoredEvent(**msgspec.structs.asdict(event), recorded_at_ms=0)
+
+    document = out(kept)
+
+    assert '"n":1.10' in document
+    assert '"x:y":1e2' in document
+    assert back(document)[0].metadata == event.metadata
+
+
+def test_the_same_events_make_the_same_document() -> None:
+    event = stored({"serial": "A", "type": "note", "occurred_at": "2026-01-01T00:00:00Z"})
+
+    assert json.loads(out(event))["creationDate"] == RECORDED
+    assert out(event) == out(event)
+
+
+@needs_the_schema
+@pytest.mark.parametrize("path", examples(), ids=lambda path: path.stem)
+def test_the_official_examples_load_and_come_back_out_valid(
+    path: Path, official: jsonschema_rs.Draft7Validator
+) -> None:
+    document = incoming.decode(path.read_text())
+    found, contexts, sender = incoming.document_events(document)
+    instances = 0
+    originals = json.loads(path.read_text())["epcisBody"]["eventList"]
+    for given_event, original in zip(found, originals, strict=True):
+        captured = list(incoming.capture(given_event, contexts, sender))
+        quantities = [each.reason for each in captured if each.reason is not None]
+        assert len(quantities) == sum(len(given_event.get(field, [])) for field in shapes.QUANTITY_FIELDS)
+        assert all("class-level quantity" in str(reason) for reason in quantities)
+        wires = [each.wire for each in captured if each.wire is not None]
+        epcs = {
+            epc for field in shapes.EPC_FIELDS[given_event["type"]] for epc in _listed(given_event, field)
+        }
+        assert {identifiers.epc_of(wire["serial"]) for wire in wires} == epcs
+        kept = [stored(wire) for wire in wires]
+        instances += len(kept)
+        again = out(*kept)
+        official.validate(json.loads(again))
+        assert back(again) == kept
+        for event in json.loads(again)["epcisBody"]["eventList"]:
+            is_valid = official.is_valid(json.loads(path.read_text()) | {"id": "urn:x:1"})
+            _assert_says_the_same(original, event, is_valid)
+    assert instances or "9.6.2" in path.name, "only the quantity examples name no instance"
+
+
+def _listed(event: dict[str, Any], field: str) -> list[str]:
+    value = event.get(field, [])
+    return value if isinstance(value, list) else [value]
+
+
+def _assert_says_the_same(original: dict[str, Any], event: dict[str, Any], is_valid: bool) -> None:
+    """Every field of the official event is a field of ours again, save what is about other things.
+
+    Some official examples are not valid by the official schema; what is wrong in them is kept beside.
+    """
+    elsewhere = {"eventTime", "eventTimeZoneOffset", "recordTime", "epcList", "quantityList"}
+    elsewhere |= {"childEPCs", "childQuantityList"}
+    beside = event.get("lifecycle:metadata", {}).get("epcis", {})
+    assert not (is_valid and beside)
+    for name, value in original.items():
+        if name not in elsewhere:
+            said = {**beside, **event}
+            assert said["eventID" if name == "id" else name] == value, name
+    assert events.instant(event["eventTime"]).utc == events.instant(original["eventTime"]).utc
+    assert event["eventTimeZoneOffset"] == original["eventTimeZoneOffset"]
+
+
+def captured(event: dict[str, Any]) -> list[incoming.Captured]:
+    whole = {
+        "type": "ObjectEvent",
+        "eventTime": "2026-01-01T10:00:00Z",
+        "eventTimeZoneOffset": "+01:00",
+        "action": "OBSERVE",
+        "epcList": ["urn:epc:id:sgtin:0614141.107346.2017"],
+        **event,
+    }
+    return list(incoming.capture(incoming.decode(json.dumps(whole)), [], None))
+
+
+def test_an_error_declaration_takes_the_event_out_that_it_names() -> None:
+    wrong = captured({"bizStep": "destroying", "disposition": "destroyed", "eventID": "urn:uuid:1"})[0].wire
+    declared = {"declarationTime": "2026-01-02T00:00:00Z", "reason": "did_not_occur"}
+    void = captured(
+        {
+            "bizStep": "destroying",
+            "disposition": "destroyed",
+            "eventID": "urn:uuid:1",
+            "errorDeclaration": declared,
+        }
+    )[0].wire
+    assert wrong is not None
+    assert void is not None
+    history = sorted([stored(wrong), stored(void)], key=lambda event: event.position, reverse=True)
+
+    reading = lifecycle.read(history, None, "2027-01-01T00:00:00.000000Z")
+
+    assert reading.voided_by == {stored(wrong).position: stored(void).position}
+    assert lifecycle.determine_status(history, "2027").status == lifecycle.UNKNOWN
+
+
+def test_local_time_is_where_it_happened() -> None:
+    (only,) = captured({"eventTime": "2026-01-01T23:30:00.1234567890Z", "eventTimeZoneOffset": "+05:30"})
+
+    assert only.wire is not None
+    assert only.wire["occurred_at"] == "2026-01-02T05:00:00.123456789+05:30"
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        ({"type": "Event"}, "not one of the five event types of EPCIS 2.0"),
+        ({"epcList": []}, "names no EPC"),
+        ({"epcList": ["SN 1"]}, "epcList: not an EPC: 'SN 1'"),
+        ({"epcList": [7]}, "epcList: an EPC is a string"),
+        ({"epcList": ["urn:epc:idpat:sgtin:4012345.066666.*"]}, "names a class and has no serial"),
+        ({"epcList": ["https://id.gs1.org/01/70614141123451/10/99"]}, "names a class and has no serial"),
+        ({"epcList": ["urn:" + "x" * 200]}, "makes a serial number of 204 characters, over 128"),
+        ({"eventTime": "yesterday"}, "eventTime: expected RFC 3339 with an offset, got 'yesterday'"),
+        ({"eventTime": None}, "eventTime: expected a string"),
+        ({"eventTimeZoneOffset": "CET"}, "eventTimeZoneOffset: expected an offset such as +01:00, got 'CET'"),
+        ({"errorDeclaration": {}}, "errorDeclaration: has no declarationTime"),
+        ({"quantityList": [{"epcClass": "urn:c"}], "epcList": []}, "'urn:c' is a class-level quantity"),
+    ],
+)
+def test_what_makes_no_event_is_skipped_with_the_reason(event: dict[str, Any], reason: str) -> None:
+    (only,) = captured(event)
+
+    assert only.wire is None
+    assert only.reason is not None
+    assert reason in only.reason
+
+
+def test_each_thing_of_an_aggregation_has_its_own_story() -> None:
+    parent, *children = captured(
+        {
+            "type": "AggregationEvent",
+            "parentID": "urn:epc:id:sscc:0614141.1234567890",
+            "childEPCs": ["urn:epc:id:sgtin:0614141.107346.2017", "urn:epc:id:sgtin:0614141.107346.2018"],
+            "bizStep": "packing",
+        }
+    )
+
+    assert parent.wire is not None
+    assert len(parent.wire["metadata"]["epcis"]["childEPCs"]) == 2
+    assert [child.wire and child.wire["metadata"]["epcis"]["childEPCs"] for child in children] == [
+        ["urn:epc:id:sgtin:0614141.107346.2017"],
+        ["urn:epc:id:sgtin:0614141.107346.2018"],
+    ]
+
+
+@given(values | st.fixed_dictionaries({"type": st.just("EPCISDocument"), "epcisBody": values}) | near_misses)
+def test_no_document_is_beyond_an_answer(document: Any) -> None:
+    try:
+        found, contexts, sender = incoming.document_events(incoming.decode(json.dumps(document)))
+    except ValueError:
+        return
+    for event in found:
+        for each in incoming.capture(event, contexts, sender):
+            assert (each.wire is None) != (each.reason is None)
