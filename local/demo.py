@@ -4,7 +4,6 @@ The only place that brings producer, pipeline and audit together.  What it repor
 """
 
 import argparse
-import contextlib
 import itertools
 import json
 import shutil
@@ -22,7 +21,7 @@ from local import pipeline, story
 from local.audit import Produced, Verdict, audit
 from local.measure import Stopwatch
 from local.pipeline import Pipeline, PipelineError, Plan
-from local.serve import remove, to_stderr
+from local.serve import to_stderr
 from producer import send
 from producer.entry import Entry
 from producer.putter import Putter
@@ -104,15 +103,13 @@ def run(args: argparse.Namespace) -> int:
 
 def _run(args: argparse.Namespace, source: Source) -> int:
     watch = Stopwatch()
-    is_given = pipeline.given_endpoint() is not None
-    stage = args.stage or (f"demo-{uuid.uuid4().hex[:8]}" if is_given else "demo")
     logs = Path(tempfile.mkdtemp(prefix="lifecycle-demo-"))
+    # On an endpoint that somebody else brought there may be other demos.
+    own_stage = "demo" if pipeline.given_endpoint() is None else f"demo-{uuid.uuid4().hex[:8]}"
+    plan = Plan(args.stage or own_stage, logs, is_temporary=args.stage is None)
     is_clean = False
     try:
-        with contextlib.ExitStack() as afterwards:
-            running = afterwards.enter_context(pipeline.running(Plan(stage, logs), watch, _say(args)))
-            if is_given and args.stage is None:
-                afterwards.callback(remove, stage)
+        with pipeline.running(plan, watch, _say(args)) as running:
             result = _observed(args, source, watch, running)
             if args.json:
                 figures = json.dumps(result.figures())
@@ -126,7 +123,7 @@ def _run(args: argparse.Namespace, source: Source) -> int:
         to_stderr(f"interrupted after {counts.processed:,} records in {counts.invocations:,} invocations")
         return EXIT_INTERRUPTED
     finally:
-        if is_clean:
+        if is_clean or not any(logs.iterdir()):
             shutil.rmtree(logs, ignore_errors=True)
         else:
             to_stderr(f"the logs are in {logs}")

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ClientError
 
 import cli.stage
 from chalicelib import settings, wiring
@@ -57,6 +58,7 @@ class Plan:
     endpoint_port: int | None = None  # likewise
     state: Path | None = None  # where the endpoint keeps its state across an orderly restart
     record: Path | None = None  # where it is written who the endpoint is, so that it can be adopted
+    is_temporary: bool = False  # whether to remove the stage afterwards
 
 
 class Pipeline:
@@ -119,6 +121,8 @@ def running(plan: Plan, observer: Observer, say: Callable[[str], None]) -> Itera
             stops.callback(_stop_endpoint, aws, say if plan.state else lambda _: None)
         functions = environment(plan.stage, aws.url, os.environ if is_given else {})
         use(functions)
+        if plan.is_temporary:
+            stops.callback(remove, plan.stage)
         stack.ensure(client("cloudformation"), plan.stage)
         mapping = _start_mappings(functions, plan.logs, observer, stops)
         api_url = _start_api(plan.api_port, plan.logs / "api.log", stops)
@@ -151,6 +155,11 @@ def environment(stage: str, url: str, given: Mapping[str, str]) -> dict[str, str
     region) holds for that endpoint.  Our own needs none of it, and must not be given anybody's keys.
     """
     own = cli.stage.environment("local")
+    for name in (
+        "NO_PROXY",
+        "no_proxy",
+    ):  # a proxy for the outside world has no way to this machine's loopback
+        own[name] = ",".join(filter(None, (os.environ.get(name), endpoint.HOST)))
     theirs = {name: value for name, value in given.items() if name.startswith("AWS_") or name == "HOME"}
     return {**own, **theirs, "LIFECYCLE_STAGE": stage, "AWS_ENDPOINT_URL": url}
 
@@ -177,6 +186,16 @@ def client(service: str) -> Any:
             tcp_keepalive=True,
         ),
     )
+
+
+def remove(stage: str) -> None:
+    """Remove the stage's stack and its checkpoints from the endpoint that this process talks to."""
+    stack.remove(client("cloudformation"), stage)
+    try:
+        client("dynamodb").delete_table(TableName=checkpoint_table())
+    except ClientError as exc:
+        if exc.response["Error"]["Code"] != "ResourceNotFoundException":
+            raise
 
 
 def _start_mappings(

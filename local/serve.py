@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from botocore.exceptions import ClientError
-
 from local import endpoint, pipeline, stack
 from local.measure import Counter, Counts
 from local.pipeline import Pipeline, PipelineError, Plan
@@ -94,7 +92,7 @@ def reset(home: Home, *, stage: str, say: Callable[[str], None]) -> None:
     with home.locked():
         if given is not None:
             pipeline.use(pipeline.environment(stage, given.url, os.environ))
-            remove(stage)
+            pipeline.remove(stage)
             say(f"removed stack {stack.name(stage)} from {given.url}")
             return
         left = endpoint.recorded(home.record)
@@ -107,16 +105,6 @@ def reset(home: Home, *, stage: str, say: Callable[[str], None]) -> None:
             say(f"removed {home.state}")
         else:
             say(f"nothing is stored in {home.state}")
-
-
-def remove(stage: str) -> None:
-    """Remove the stage's stack and its checkpoints from the endpoint that this process talks to."""
-    stack.remove(pipeline.client("cloudformation"), stage)
-    try:
-        pipeline.client("dynamodb").delete_table(TableName=pipeline.checkpoint_table())
-    except ClientError as exc:
-        if exc.response["Error"]["Code"] != "ResourceNotFoundException":
-            raise
 
 
 def _welcome(running: Pipeline, home: Home) -> str:

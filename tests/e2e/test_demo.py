@@ -57,7 +57,11 @@ def test_2000_events_with_duplicates_and_poison_are_all_there_exactly_as_sent() 
 
 
 def test_a_person_gets_a_table_a_verdict_and_one_products_story() -> None:
-    finished = demo("--events", "60", "--products", "2", "--poison", "0", "--no-shuffle", "--seed", "1")
+    # In an environment like many a developer's: keys, a region and a proxy, none of which is for here.
+    own = {"AWS_PROFILE": "work", "AWS_DEFAULT_REGION": "us-east-1", "HTTP_PROXY": "http://127.0.0.1:9"}
+    options = ("--events", "60", "--products", "2", "--poison", "0", "--no-shuffle", "--seed", "1")
+
+    finished = demo(*options, environment=own)
 
     assert finished.returncode == 0, finished.stderr
     assert "Every event is there, exactly as sent, and nothing else." in finished.stdout
