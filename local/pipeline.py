@@ -155,10 +155,8 @@ def environment(stage: str, url: str, given: Mapping[str, str]) -> dict[str, str
     region) holds for that endpoint.  Our own needs none of it, and must not be given anybody's keys.
     """
     own = cli.stage.environment("local")
-    for name in (
-        "NO_PROXY",
-        "no_proxy",
-    ):  # a proxy for the outside world has no way to this machine's loopback
+    # A proxy for the outside world has no way to this machine's loopback.
+    for name in ("NO_PROXY", "no_proxy"):
         own[name] = ",".join(filter(None, (os.environ.get(name), endpoint.HOST)))
     theirs = {name: value for name, value in given.items() if name.startswith("AWS_") or name == "HOME"}
     return {**own, **theirs, "LIFECYCLE_STAGE": stage, "AWS_ENDPOINT_URL": url}
