@@ -16,9 +16,10 @@ from typing import Any
 
 from chalice.cli.factory import CLIFactory
 from chalice.deploy.validate import validate_routes
-from chalice.local import ChaliceRequestHandler, LocalDevServer, create_local_server
+from chalice.local import LocalDevServer, create_local_server
 
 from cli.exits import EXIT_OK, EXIT_UNAVAILABLE
+from local.gateway import GatewayHandler
 
 HOST = "127.0.0.1"
 
@@ -28,7 +29,7 @@ BACKLOG = 128
 ROOT = Path(__file__).resolve().parent.parent
 
 
-class Handler(ChaliceRequestHandler):
+class Handler(GatewayHandler):
     """Chalice's handler without its stalls.
 
     It writes headers and body separately, and on a connection that is kept alive the second waits 40 ms
