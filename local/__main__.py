@@ -120,7 +120,7 @@ def _demo(demo: argparse.ArgumentParser) -> None:
     # Options of the producer that the demo does not offer; it reads them all the same.
     demo.set_defaults(forever=False, rate=None, dry_run=False, rejects=None)
     demo.add_argument(
-        "--events", type=_count, default=2000, metavar="N", help="how many; with --from: at most (2000)"
+        "--events", type=_count, metavar="N", help="how many (2000); with --from: at most (all)"
     )
     demo.add_argument("--products", type=_positive, metavar="N", help="how many (a tenth of the events)")
     demo.add_argument("--seed", type=_count, metavar="S", help="the same one gives the same events (random)")

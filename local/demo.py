@@ -19,6 +19,7 @@ from chalicelib import settings, wiring
 from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
 from local import pipeline, story
 from local.audit import Produced, Verdict, audit
+from local.aws import given_endpoint
 from local.measure import Stopwatch
 from local.pipeline import Pipeline, PipelineError, Plan
 from local.serve import to_stderr
@@ -30,6 +31,9 @@ from producer.source import Source
 
 #: A pipeline that has done nothing for so long will not.  Longer than a function's time-out.
 STALL_S = 150.0
+
+#: Events that are generated unless told otherwise.
+EVENTS = 2000
 
 #: Failed invocations that are worth a word: a function that cannot start fails over and over.
 MANY_FAILURES = 20
@@ -97,6 +101,8 @@ def run(args: argparse.Namespace) -> int:
     Raises what `pipeline.running` raises, ConfigurationError for options that do not go together or an
     unreadable file, AuditError when the API is gone.
     """
+    if args.events is None and args.source is None:
+        args.events = EVENTS  # a recorded file is read whole unless told otherwise
     with Source(args, say=to_stderr) as source:
         return _run(args, source)
 
@@ -105,7 +111,7 @@ def _run(args: argparse.Namespace, source: Source) -> int:
     watch = Stopwatch()
     logs = Path(tempfile.mkdtemp(prefix="lifecycle-demo-"))
     # On an endpoint that somebody else brought there may be other demos.
-    own_stage = "demo" if pipeline.given_endpoint() is None else f"demo-{uuid.uuid4().hex[:8]}"
+    own_stage = "demo" if given_endpoint() is None else f"demo-{uuid.uuid4().hex[:8]}"
     plan = Plan(args.stage or own_stage, logs, is_temporary=args.stage is None)
     is_clean = False
     try:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import endpoint, pipeline, stack
+from local import aws, endpoint, pipeline, stack
 from local.measure import Counter, Counts
 from local.pipeline import Pipeline, PipelineError, Plan
 
@@ -88,10 +88,10 @@ def serve(
 
 def reset(home: Home, *, stage: str, say: Callable[[str], None]) -> None:
     """Forget everything stored: the kept state, or the stage's stack on the endpoint in AWS_ENDPOINT_URL."""
-    given = pipeline.given_endpoint()
+    given = aws.given_endpoint()
     with home.locked():
         if given is not None:
-            pipeline.use(pipeline.environment(stage, given.url, os.environ))
+            aws.use(aws.environment(stage, given.url, os.environ))
             pipeline.remove(stage)
             say(f"removed stack {stack.name(stage)} from {given.url}")
             return
