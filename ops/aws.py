@@ -21,7 +21,9 @@ from cli.exits import EXIT_UNAVAILABLE, EXIT_USAGE
 from ops.output import CommandError
 
 if TYPE_CHECKING:
+    from mypy_boto3_cloudformation.client import CloudFormationClient
     from mypy_boto3_kinesis.client import KinesisClient
+    from mypy_boto3_lambda.client import LambdaClient
     from mypy_boto3_sqs.client import SQSClient
 
 _CONFIG = Config(
@@ -45,6 +47,23 @@ def sqs() -> "SQSClient":
     """The client for the queues."""
     client: SQSClient = _client("sqs")
     return client
+
+
+def cloudformation() -> "CloudFormationClient":
+    """The client for the data stack."""
+    client: CloudFormationClient = _client("cloudformation")
+    return client
+
+
+def lambda_() -> "LambdaClient":
+    """The client for functions and their event source mappings."""
+    client: LambdaClient = _client("lambda")
+    return client
+
+
+def client(service: str) -> Any:
+    """A client for one of the services that only `ops doctor` looks at."""
+    return _client(service)
 
 
 def quarantine() -> Quarantine:

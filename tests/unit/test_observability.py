@@ -19,7 +19,7 @@ ARRIVED = 1790000000.0
 
 @pytest.fixture(autouse=True)
 def _own_logger() -> None:
-    """Python keeps loggers by name, ours has the stage in it, and each has the first one's standard output."""
+    """A logger keeps the standard output of the test that made it, and Python keeps loggers by name."""
     os.environ["LIFECYCLE_STAGE"] = random_stage()
 
 

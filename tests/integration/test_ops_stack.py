@@ -1,0 +1,171 @@
+"""`python -m ops stack`: change sets on the endpoint's CloudFormation."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from chalicelib.errors import ConfigurationError
+from cli import template
+from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE
+from local import stack as local_stack
+from ops import stack
+from ops.__main__ import main
+
+STACK = "lifecycle-dev-data"
+
+
+class Stages:
+    """An infra/stages.json of the test's own."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        # No alarms: the endpoint's CloudFormation knows no metric math.
+        self._dev = {"Data": "disposable", "Watching": "off", "StreamMode": "PROVISIONED", "ShardCount": 1}
+        self.set()
+
+    def set(self, **parameters: Any) -> None:
+        self._dev |= parameters
+        self._path.write_text(json.dumps({"dev": self._dev}))
+
+
+@pytest.fixture
+def resources(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """The template as the endpoint takes it: its change sets refuse saved queries, made or not."""
+    before, _, rest = template.RESOURCES.read_text().partition("  # --- saved queries")
+    known = tmp_path / "resources.yaml"
+    known.write_text(f"{before}Outputs:{rest.partition('Outputs:')[2]}")
+    monkeypatch.setattr(template, "RESOURCES", known)
+    return known
+
+
+@pytest.fixture
+def stages(
+    aws_of_ops: None, resources: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Stages]:
+    path = tmp_path / "stages.json"
+    monkeypatch.setattr(stack, "STAGES", path)
+    monkeypatch.setattr(stack, "_POLL_S", 0.02)
+    yield Stages(path)
+    local_stack.remove(boto3.client("cloudformation"), "dev")
+
+
+@pytest.fixture
+def aws_of_ops(aws: str) -> Iterator[None]:
+    from ops import aws as clients
+
+    clients.reset()
+    yield
+    clients.reset()
+
+
+def stream() -> dict[str, Any]:
+    answer = boto3.client("kinesis").describe_stream_summary(StreamName="lifecycle-dev-events")
+    summary: dict[str, Any] = answer["StreamDescriptionSummary"]
+    return summary
+
+
+def exists() -> bool:
+    found = boto3.client("cloudformation").list_stacks()["StackSummaries"]
+    return any(each["StackName"] == STACK and each["StackStatus"] != "DELETE_COMPLETE" for each in found)
+
+
+def apply(*options: str) -> int:
+    return main(["stack", "apply", "--stage", "dev", *options])
+
+
+def test_a_stack_is_created_updated_and_then_up_to_date(
+    stages: Stages, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert apply("--yes", "--json") == EXIT_OK
+    created = json.loads(capsys.readouterr().out)
+    assert {(change["action"], change["resource"]) for change in created["changes"]} >= {
+        ("Add", "Events"),
+        ("Add", "History"),
+        ("Add", "DeadLetters"),
+    }
+    assert (stream()["OpenShardCount"], stream()["RetentionPeriodHours"]) == (1, 168)
+
+    stages.set(RetentionHours=200)
+    assert apply("--yes", "--json") == EXIT_OK
+    updated = json.loads(capsys.readouterr().out)
+    assert ("Modify", "Events") in [(each["action"], each["resource"]) for each in updated["changes"]]
+    assert stream()["RetentionPeriodHours"] == 200
+
+    assert apply("--yes", "--json") == EXIT_OK
+    again = capsys.readouterr()
+    assert json.loads(again.out)["changes"] == []
+    assert "is up to date" in again.err
+
+
+def test_a_dry_run_shows_the_changes_and_leaves_nothing_behind(
+    stages: Stages, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert apply("--dry-run") == EXIT_OK
+
+    shown = capsys.readouterr()
+    assert "AWS::Kinesis::Stream" in shown.out
+    assert "nothing applied" in shown.err
+    assert not exists()
+
+
+def test_without_a_yes_nothing_is_applied(stages: Stages, capsys: pytest.CaptureFixture[str]) -> None:
+    assert apply() == EXIT_FAILED
+
+    assert "error: nothing applied; without a terminal to ask on, add --yes" in capsys.readouterr().err
+    assert not exists()
+
+
+def test_what_would_lose_data_is_not_applied_unless_that_is_said(
+    stages: Stages, resources: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert apply("--yes") == EXIT_OK
+    table = boto3.resource("dynamodb").Table("lifecycle-dev-history")
+    table.put_item(Item={"serial": "SN-1", "position": "p"})
+    resources.write_text(resources.read_text().replace("-${Stage}-history", "-${Stage}-histories"))
+    capsys.readouterr()
+
+    assert apply("--yes") == EXIT_FAILED
+
+    assert "this would replace History and lose what is in it" in capsys.readouterr().err
+    assert table.scan()["Count"] == 1
+
+
+def test_a_stage_without_parameters_is_named(aws: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["stack", "apply", "--stage", "local"]) == EXIT_USAGE
+
+    assert "error: stage 'local' is not in infra/stages.json; it has dev, prod" in capsys.readouterr().err
+
+
+def test_a_parameter_that_the_template_lacks_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "stages.json"
+    path.write_text('{"dev": {"ShardsCount": 3}}')
+
+    with pytest.raises(
+        ConfigurationError, match=r"stages.json, dev: no such parameter ShardsCount; there are"
+    ):
+        stack.parameters("dev", path)
+
+
+def test_a_failure_names_the_resource_and_the_reason(
+    stages: Stages, resources: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    resources.write_text(resources.read_text().replace("VisibilityTimeout: 720", "VisibilityTimeout: 72000"))
+
+    assert apply("--yes") == EXIT_FAILED
+
+    assert "error: lifecycle-dev-data is ROLLBACK_COMPLETE: DeadLetters: " in capsys.readouterr().err
+    assert apply("--yes") == EXIT_FAILED
+    assert "can only be deleted: aws cloudformation delete-stack" in capsys.readouterr().err
+
+
+def test_the_real_stages_fit_the_template() -> None:
+    for stage in json.loads(stack.STAGES.read_text()):
+        assert stack.parameters(stage)["Stage"] == stage
+
+
+def test_the_template_is_small_enough_to_be_sent_as_it_is() -> None:
+    assert len(template.RESOURCES.read_bytes()) < stack.MOST_TEMPLATE_BYTES
