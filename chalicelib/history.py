@@ -5,7 +5,7 @@ key is its content, so a write needs no condition and no read: writing the same 
 item, and two different events never share a key.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -13,7 +13,8 @@ import msgspec
 from chalicelib.batch_write import BatchWrite
 from chalicelib.errors import RefusedItemError, StorageError
 from chalicelib.events import Event
-from chalicelib.storage import Deadline, translated
+from chalicelib.raw_query import RawQuery
+from chalicelib.storage import Deadline
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -78,6 +79,18 @@ class Item(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     source: _Text | None = None
 
 
+class _Key(msgspec.Struct, gc=False):
+    position: _Text
+
+
+class _Answer(msgspec.Struct, gc=False):
+    items: list[Item] = msgspec.field(name="Items")
+    last: _Key | None = msgspec.field(name="LastEvaluatedKey", default=None)
+
+
+_answer = msgspec.json.Decoder(_Answer).decode
+
+
 def to_item(event: Event, recorded_at_ms: int) -> Item:
     """The item that holds an event.
 
@@ -107,9 +120,9 @@ class History:
     """The history table behind a low-level DynamoDB client."""
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
-        self._client = client
         self._table = table
         self._batch = BatchWrite(client, table)
+        self._query = RawQuery(client)
 
     def write(self, items: Sequence[Item], deadline: Deadline) -> Written:
         """Write up to 25 items with different keys, trying until the deadline.
@@ -191,22 +204,21 @@ class History:
             query["FilterExpression"] = "#type = :type"
         if after is not None:
             query["ExclusiveStartKey"] = {"serial": {"S": serial}, "position": {"S": after}}
-        with translated():
-            answer = self._client.query(**query)
-        last = answer.get("LastEvaluatedKey")
-        return Page([_from_item(item) for item in answer["Items"]], last["position"]["S"] if last else None)
+        answer = self._query.ask(query, _answer)
+        last = answer.last
+        return Page([_from_item(item) for item in answer.items], last.position.S if last else None)
 
 
-def _from_item(item: Mapping[str, Any]) -> StoredEvent:
+def _from_item(item: Item) -> StoredEvent:
     return StoredEvent(
-        serial=item["serial"]["S"],
-        type=item["type"]["S"],
-        occurred_at=item["occurred_at"]["S"],
-        event_id=item["event_id"]["S"] if "event_id" in item else None,
-        source=item["source"]["S"] if "source" in item else None,
-        metadata=item["metadata"]["S"],
-        position=item["position"]["S"],
-        recorded_at_ms=int(item["recorded_at"]["N"]),
+        serial=item.serial.S,
+        type=item.type.S,
+        occurred_at=item.occurred_at.S,
+        event_id=None if item.event_id is None else item.event_id.S,
+        source=None if item.source is None else item.source.S,
+        metadata=item.metadata.S,
+        position=item.position.S,
+        recorded_at_ms=int(item.recorded_at.N),
     )
 
 
