@@ -14,7 +14,7 @@ class Invocation(NamedTuple):
     function: str
     source: str  # shard id, or the queue's name
     batch_size: int
-    outcome: str  # ok, partial, error, timeout, crash
+    outcome: str  # ok, partial, error, timeout, crash, undelivered
     attempt: int  # 1 for the first try of this batch
     iterator_age_ms: float  # age of the batch's last record when the function was invoked
     started_at: float  # epoch seconds

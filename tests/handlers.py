@@ -95,3 +95,19 @@ def note(event: Any, context: Any) -> dict[str, Any]:
         if datum.get("report"):
             failures.append({"itemIdentifier": record["kinesis"]["sequenceNumber"]})
     return {"batchItemFailures": failures}
+
+
+def note_messages(event: Any, context: Any) -> dict[str, Any]:
+    """The same for SQS messages, whose body says how to fail; `{"seconds": n}` takes that long."""
+    bodies = [json.loads(record["body"]) for record in event["Records"]]
+    with open(os.environ["NOTES"], "a") as notes:
+        notes.write(json.dumps({"at": time.time(), "records": event["Records"]}) + "\n")
+    failures = []
+    for record, body in zip(event["Records"], bodies, strict=True):
+        time.sleep(body.get("seconds", 0))
+        if body.get("raise"):
+            raise ValueError("this message cannot be processed")
+        receives = int(record["attributes"]["ApproximateReceiveCount"])
+        if receives <= body.get("report", 0):
+            failures.append({"itemIdentifier": record["messageId"]})
+    return {"batchItemFailures": failures}

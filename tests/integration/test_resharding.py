@@ -149,11 +149,17 @@ def test_a_parent_that_was_done_is_not_read_again_after_a_restart(rig: Rig) -> N
     with rig.running(batch_size=10) as mapping:
         assert eventually(mapping.drained)
     sent += rig.put(*numbered(30, 60))
+    opened = []
+    rig.kinesis.meta.events.register(
+        "provide-client-params.kinesis.GetShardIterator",
+        lambda params, **kwargs: opened.append(params["ShardId"]),
+    )
 
     for _ in range(2):
         with rig.running(batch_size=10) as mapping:
             assert eventually(mapping.drained)
 
+    assert Counter(opened) == {each["ShardId"]: 2 for each in open_shards(rig)}
     assert_keys_in_order(rig, sent)
 
 
