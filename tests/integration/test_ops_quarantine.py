@@ -14,6 +14,7 @@ from chalice.test import Client
 
 from chalicelib import events, wiring
 from chalicelib.cases import Case, Deed
+from chalicelib.storage import Deadline
 from cli.stage import ROOT
 from ops import aws, quarantine
 from tests.dead_letters import Stream
@@ -72,7 +73,6 @@ def on_the_stream(stream: Stream) -> list[tuple[bytes, str]]:
 def store(data: bytes) -> None:
     """Have the history hold this event already."""
     from chalicelib.history import to_item
-    from chalicelib.storage import Deadline
 
     written = wiring.history().write([to_item(events.decode(data), 1)], Deadline(60))
     assert not written.unfinished
@@ -192,6 +192,15 @@ def test_an_id_that_nobody_knows_is_one_sentence(ops: Operator, id_: str) -> Non
     ran = ops("quarantine", "show", id_)
 
     assert ran == (1, "", f"error: no case {id_!r}; `python -m ops quarantine list` shows what there is\n")
+
+
+def test_how_far_triage_has_come_is_no_case(ops: Operator) -> None:
+    assert wiring.quarantine().save_bookmark("s/shardId-0/1-2", "{}", Deadline(60))
+
+    ran = ops("quarantine", "show", "progress/s/shardId-0/1-2")
+
+    assert (ran.code, ran.out) == (1, "")
+    assert ops("quarantine", "list").err == "0 open\n"
 
 
 def test_redrive_puts_the_record_on_the_stream_and_closes_the_case(ops: Operator, stream: Stream) -> None:
