@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from chalicelib.errors import ConfigurationError, LifecycleError
 from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
@@ -18,6 +19,12 @@ examples:
 
   # recorded input in somebody else's field names
   python -m local demo --from recorded.ndjson --map serial=sn --map occurred_at=timestamp
+
+  # on a bad day: DynamoDB throttles and goes away, workers die, batches come twice
+  python -m local demo --events 20000 --fault throttle=0.2 --fault outage=5s --fault crash=0.005
+
+  # a burst on shards that take no more than AWS's do
+  python -m local demo --events 20000 --shard-limits
 
   # the pipeline kept running until Ctrl-C: API on http://127.0.0.1:8000, AWS endpoint on port 4566
   python -m local serve
@@ -65,7 +72,7 @@ def _run(args: argparse.Namespace) -> int:
         from local import demo
 
         return demo.run(args)
-    from local import serve
+    from local import faults, serve
 
     home = serve.Home(args.home)
     if args.command == "reset":
@@ -79,6 +86,9 @@ def _run(args: argparse.Namespace) -> int:
             endpoint_port=args.endpoint_port or None,
             as_json=args.json,
             say=serve.to_stderr,
+            to_go_wrong=faults.combined(args.fault) if args.fault else None,
+            seed=args.seed,
+            shard_limits=args.shard_limits,
         )
     except KeyboardInterrupt:
         serve.to_stderr("stopped")
@@ -103,6 +113,8 @@ def parser() -> argparse.ArgumentParser:
         "--endpoint-port", type=_port, default=4566, metavar="N", help="the AWS endpoint's; 0 likewise (4566)"
     )
     serve.add_argument("--json", action="store_true", help="print the URLs as one JSON object")
+    serve.add_argument("--seed", type=_count, metavar="S", help="which of the invocations faults strike")
+    _bad_days(serve)
     reset = commands.add_parser("reset", help="forget what `serve` has stored")
     for command in serve, reset:
         command.add_argument("--stage", default="local", metavar="NAME", help="(local)")
@@ -144,6 +156,33 @@ def _demo(demo: argparse.ArgumentParser) -> None:
     demo.add_argument("--stage", metavar="NAME", help="(one of its own)")
     demo.add_argument("--json", action="store_true", help="print the figures as one JSON object")
     demo.set_defaults(now=None)
+    _bad_days(demo)
+
+
+def _bad_days(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--fault",
+        type=_fault,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="what is to go wrong, may be repeated: throttle, timeout, crash or duplicate with a share, "
+        "outage with a duration (10s), handler-bug with a product's serial",
+    )
+    command.add_argument(
+        "--shard-limits",
+        action="store_true",
+        help="each shard takes 1,000 records and 1 MB a second, as on AWS, and refuses the rest",
+    )
+
+
+def _fault(text: str) -> tuple[str, Any]:
+    from local import faults
+
+    try:
+        return faults.fault(text)
+    except ValueError as exc:
+        raise argparse.ArgumentTypeError(str(exc)) from exc
 
 
 def _count(text: str) -> int:

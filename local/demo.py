@@ -6,6 +6,7 @@ The only place that brings producer, pipeline and audit together.  What it repor
 import argparse
 import itertools
 import json
+import os
 import shutil
 import tempfile
 import time
@@ -13,13 +14,14 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib import settings, wiring
 from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
 from local import pipeline, story
 from local.audit import Produced, Verdict, audit
-from local.aws import given_endpoint
+from local.aws import given_endpoint, use
+from local.faults import Switchboard, combined, described
 from local.measure import Stopwatch
 from local.pipeline import Pipeline, PipelineError, Plan
 from local.serve import to_stderr
@@ -28,6 +30,9 @@ from producer.entry import Entry
 from producer.putter import Putter
 from producer.report import Report
 from producer.source import Source
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
 
 #: A pipeline that has done nothing for so long will not.  Longer than a function's time-out.
 STALL_S = 150.0
@@ -53,6 +58,7 @@ class Run:
     started_at: float
     drained: bool
     seconds_audit: float
+    struck: dict[str, int] | None  # how often each fault did; None without --fault
 
     @property
     def is_clean(self) -> bool:
@@ -90,6 +96,8 @@ class Run:
             "failed_invocations": counts.failed_invocations,
             "bisects": counts.bisects,
             "dead_lettered": counts.discarded,
+            "retried": self.report.retried,
+            **({} if self.struck is None else {"faults": self.struck}),
             "seed": self.source.seed,
             "now": self.source.now.isoformat(),
         }
@@ -112,11 +120,18 @@ def _run(args: argparse.Namespace, source: Source) -> int:
     logs = Path(tempfile.mkdtemp(prefix="lifecycle-demo-"))
     # On an endpoint that somebody else brought there may be other demos.
     own_stage = "demo" if given_endpoint() is None else f"demo-{uuid.uuid4().hex[:8]}"
-    plan = Plan(args.stage or own_stage, logs, is_temporary=args.stage is None)
+    board = _board(args, logs)
+    plan = Plan(
+        args.stage or own_stage,
+        logs,
+        is_temporary=args.stage is None,
+        faults=board,
+        shard_limits=args.shard_limits,
+    )
     is_clean = False
     try:
         with pipeline.running(plan, watch, _say(args)) as running:
-            result = _observed(args, source, watch, running)
+            result = _observed(args, source, watch, running, board)
             if args.json:
                 figures = json.dumps(result.figures())
             else:
@@ -165,7 +180,9 @@ def wait_until_drained(
         sleep(_LOOK_S)
 
 
-def _observed(args: argparse.Namespace, source: Source, watch: Stopwatch, running: Pipeline) -> Run:
+def _observed(
+    args: argparse.Namespace, source: Source, watch: Stopwatch, running: Pipeline, board: Switchboard | None
+) -> Run:
     """Send, wait, audit.  Raises PipelineError when the stage holds something already."""
     if running.stored() or next(wiring.quarantine().ids("open"), None) is not None:
         raise PipelineError(
@@ -192,7 +209,7 @@ def _observed(args: argparse.Namespace, source: Source, watch: Stopwatch, runnin
             show_stored(report.sent - watch.outstanding)
 
         putter = Putter(
-            send.client(),
+            producer_client(running),
             settings.stream_name(),
             ordered=not args.shuffle,  # order costs requests, and a shuffled run has none
             on_accepted=accepted,
@@ -212,7 +229,27 @@ def _observed(args: argparse.Namespace, source: Source, watch: Stopwatch, runnin
             stored=running.stored(),
             on_product=lambda: show_read(next(products_read)),
         )
-    return Run(source, report, produced, verdict, watch, started_at, drained, time.monotonic() - began)
+    seconds = time.monotonic() - began
+    struck = None if board is None else board.counts()
+    return Run(source, report, produced, verdict, watch, started_at, drained, seconds, struck)
+
+
+def producer_client(running: Pipeline) -> "KinesisClient":
+    """The producer's client, which meets the shard limits where there are some."""
+    use({**os.environ, "AWS_ENDPOINT_URL": running.aws_url})
+    try:
+        return send.client()
+    finally:
+        use({**os.environ, "AWS_ENDPOINT_URL": running.endpoint.url})
+
+
+def _board(args: argparse.Namespace, logs: Path) -> Switchboard | None:
+    if not args.fault:
+        return None
+    faults = combined(args.fault)
+    for phrase in described(faults):
+        _say(args)(f"fault: {phrase}")
+    return Switchboard(logs / "faults", faults, seed=args.seed)
 
 
 def _say(args: argparse.Namespace) -> Callable[[str], None]:

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from chalicelib import settings
-from local import endpoint, mapping_settings, stack
+from local import endpoint, faults, mapping_settings, stack
 from local.aws import client, environment, given_endpoint, use
 from local.checkpoints import Checkpoints
 from local.endpoint import Endpoint
+from local.faults import Switchboard
 from local.kinesis_mapping import KinesisMapping
 from local.observer import Observer
 from local.sandbox import SandboxPool
@@ -37,8 +38,8 @@ ROOT = Path(__file__).resolve().parent.parent
 #: How often an idle shard is read.  Lambda does so once a second; a person at a laptop waits for it.
 POLL_INTERVAL_S = 0.1
 
-_API_START_S = 60.0
-_API_STOP_S = 10.0
+_CHILD_START_S = 60.0
+_CHILD_STOP_S = 10.0
 
 
 class PipelineError(Exception):
@@ -56,14 +57,20 @@ class Plan:
     state: Path | None = None  # where the endpoint keeps its state across an orderly restart
     record: Path | None = None  # where it is written who the endpoint is, so that it can be adopted
     is_temporary: bool = False  # whether to remove the stage afterwards
+    faults: Switchboard | None = None  # what is to go wrong in and around the functions
+    shard_limits: bool = False  # whether producers find shards that take no more than AWS's do
+    functions: Path = mapping_settings.FUNCTIONS  # what mappings and functions are set to
 
 
 class Pipeline:
     """A running pipeline."""
 
-    def __init__(self, stage: str, endpoint: Endpoint, api_url: str, mapping: KinesisMapping) -> None:
+    def __init__(
+        self, stage: str, endpoint: Endpoint, aws_url: str, api_url: str, mapping: KinesisMapping
+    ) -> None:
         self.stage = stage
         self.endpoint = endpoint
+        self.aws_url = aws_url  # where producers find the stream: the endpoint, or the door before it
         self.api_url = api_url
         self._mapping = mapping
         self._dynamodb: DynamoDBClient = client("dynamodb")
@@ -107,11 +114,14 @@ def running(plan: Plan, observer: Observer, say: Callable[[str], None]) -> Itera
         is_given = aws is not None
         if plan.api_port is not None and not endpoint.is_free(plan.api_port):
             raise PipelineError(f"port {plan.api_port} is in use; choose another for the API with --port")
+        port = plan.endpoint_port
+        if plan.shard_limits and port is not None:
+            _make_room(port, plan.record)
         if aws is None:
             say("starting the AWS endpoint")
             aws = endpoint.start(
                 log_path=plan.logs / "endpoint.log",
-                port=plan.endpoint_port,
+                port=None if plan.shard_limits else port,
                 state_dir=plan.state,
                 record=plan.record,
             )
@@ -121,9 +131,15 @@ def running(plan: Plan, observer: Observer, say: Callable[[str], None]) -> Itera
         if plan.is_temporary:
             stops.callback(remove, plan.stage)
         stack.ensure(client("cloudformation"), plan.stage)
-        mapping = _start_mappings(functions, plan.logs, observer, stops)
-        api_url = _start_api(plan.api_port, plan.logs / "api.log", stops)
-        pipeline = Pipeline(plan.stage, aws, api_url, mapping)
+        mapping = _start_mappings(functions, plan, observer, stops)
+        api_url = _start_child(
+            "api_server", ["--port", str(plan.api_port or 0)], plan.logs / "api.log", stops
+        )
+        aws_url = aws.url
+        if plan.shard_limits:
+            options = ["--upstream", aws.url, "--port", str(port or 0)]
+            aws_url = _start_child("front", options, plan.logs / "front.log", stops)
+        pipeline = Pipeline(plan.stage, aws, aws_url, api_url, mapping)
         stops.callback(signal.signal, signal.SIGINT, signal.SIG_IGN)  # once is enough: stopping is under way
         yield pipeline
 
@@ -139,7 +155,7 @@ def remove(stage: str) -> None:
 
 
 def _start_mappings(
-    functions: Mapping[str, str], logs: Path, observer: Observer, stops: contextlib.ExitStack
+    functions: Mapping[str, str], plan: Plan, observer: Observer, stops: contextlib.ExitStack
 ) -> KinesisMapping:
     """Both event source mappings, each with the pool of sandboxes that its function runs in."""
     from app import app  # its decorators read the environment, which is the stage's only now
@@ -147,31 +163,38 @@ def _start_mappings(
     kinesis: KinesisClient = client("kinesis")
     dynamodb: DynamoDBClient = client("dynamodb")
     sqs: SQSClient = client("sqs")
-    on_stream = mapping_settings.for_kinesis(app, "process_lifecycle")
-    on_queue = mapping_settings.for_sqs(app, "triage_dead_letters")
+    on_stream = mapping_settings.for_kinesis(app, "process_lifecycle", plan.functions)
+    on_queue = mapping_settings.for_sqs(app, "triage_dead_letters", plan.functions)
     # The handler may report failures only to a mapping that listens.
     told = {**functions, "LIFECYCLE_PARTIAL_RESPONSES": "on" if on_stream.partial_responses else "off"}
+    module, timeout_s = "app", on_stream.timeout_s
+    board = plan.faults
+    if board is not None:
+        module = "local.faulty_functions"
+        told[faults.DIRECTORY_VARIABLE] = str(board.directory.resolve())
+        if board.faults.timeout:
+            timeout_s = min(timeout_s, faults.TIMEOUT_S)
     ingest = SandboxPool(
-        handler="app.process_lifecycle",
+        handler=f"{module}.process_lifecycle",
         environment=told,
-        timeout_s=on_stream.timeout_s,
+        timeout_s=timeout_s,
         memory_mb=on_stream.memory_mb,
-        log_path=logs / "process_lifecycle.log",
+        log_path=plan.logs / "process_lifecycle.log",
     )
     stops.callback(ingest.close)
     triage = SandboxPool(
-        handler="app.triage_dead_letters",
+        handler=f"{module}.triage_dead_letters",
         environment=told,
         timeout_s=on_queue.timeout_s,
         memory_mb=on_queue.memory_mb,
-        log_path=logs / "triage_dead_letters.log",
+        log_path=plan.logs / "triage_dead_letters.log",
     )
     stops.callback(triage.close)
     mapping = KinesisMapping(
         settings=on_stream,
         stream=settings.stream_name(),
         function="process_lifecycle",
-        invoke=ingest.invoke,
+        invoke=ingest.invoke if board is None else board.deliver(ingest.invoke),
         kinesis=kinesis,
         sqs=sqs,
         checkpoints=Checkpoints(dynamodb, checkpoint_table()),
@@ -199,32 +222,43 @@ def checkpoint_table() -> str:
     return f"{settings.APP_NAME}-{settings.stage()}-checkpoints"
 
 
-def _start_api(port: int | None, log_path: Path, stops: contextlib.ExitStack) -> str:
-    """The API server as a child process; its URL once it listens."""
+def _make_room(port: int, record: Path | None) -> None:
+    """End the endpoint of an earlier run that is on the port, in order.  Raises PipelineError for others."""
+    left = endpoint.recorded(record) if record is not None else None
+    if left is not None and left.url == f"http://{endpoint.HOST}:{port}":
+        left.stop()
+    if not endpoint.is_free(port):
+        raise PipelineError(
+            f"port {port} is in use; choose another for the shard limits with --endpoint-port"
+        )
+
+
+def _start_child(module: str, options: Sequence[str], log_path: Path, stops: contextlib.ExitStack) -> str:
+    """A server of ours as a child process; its URL once it listens."""
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "local.api_server", "--port", str(port or 0)],
+            [sys.executable, "-m", f"local.{module}", *options],
             cwd=ROOT,
             stdin=subprocess.PIPE,  # the child ends when this does: when we close it, or when we are gone
             stdout=subprocess.PIPE,
             stderr=log,
             start_new_session=True,  # Ctrl-C reaches us first
         )
-    stops.callback(_stop_api, process)
+    stops.callback(_stop_child, process)
     assert process.stdout is not None, "asked for above"
-    overdue = threading.Timer(_API_START_S, process.kill)
+    overdue = threading.Timer(_CHILD_START_S, process.kill)
     overdue.start()
     url = process.stdout.readline().decode().strip()
     overdue.cancel()
     if not url:
-        raise PipelineError(f"the API did not start; see {log_path}")
+        raise PipelineError(f"{module} did not start; see {log_path}")
     return url
 
 
-def _stop_api(process: subprocess.Popen[bytes]) -> None:
+def _stop_child(process: subprocess.Popen[bytes]) -> None:
     try:
-        process.communicate(timeout=_API_STOP_S)  # closes its stdin
+        process.communicate(timeout=_CHILD_STOP_S)  # closes its stdin
     except subprocess.TimeoutExpired:
         process.kill()
         process.communicate()

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local import aws, endpoint, pipeline, stack
+from local.faults import Faults, Switchboard, described
 from local.measure import Counter, Counts
 from local.pipeline import Pipeline, PipelineError, Plan
 
@@ -69,6 +70,9 @@ def serve(
     endpoint_port: int | None,
     as_json: bool,
     say: Callable[[str], None],
+    to_go_wrong: Faults | None = None,
+    seed: int | None = None,
+    shard_limits: bool = False,
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
@@ -76,10 +80,24 @@ def serve(
     counter = Counter()
     with home.locked():
         shutil.rmtree(home.logs, ignore_errors=True)
-        plan = Plan(stage, home.logs, api_port, endpoint_port, home.state, home.record)
+        board = None
+        if to_go_wrong is not None:
+            board = Switchboard(home.logs / "faults", to_go_wrong, seed=seed)
+            for phrase in described(to_go_wrong):
+                say(f"fault: {phrase}")
+        plan = Plan(
+            stage,
+            home.logs,
+            api_port,
+            endpoint_port,
+            home.state,
+            home.record,
+            faults=board,
+            shard_limits=shard_limits,
+        )
         with pipeline.running(plan, counter, say) as running:
             if as_json:
-                urls = {"stage": stage, "api": running.api_url, "endpoint": running.endpoint.url}
+                urls = {"stage": stage, "api": running.api_url, "endpoint": running.aws_url}
                 print(json.dumps(urls), flush=True)
             else:
                 print(_welcome(running, home), flush=True)
@@ -110,12 +128,12 @@ def reset(home: Home, *, stage: str, say: Callable[[str], None]) -> None:
 def _welcome(running: Pipeline, home: Home) -> str:
     lines = [
         f"API       {running.api_url}/products/<serial>  (open to this machine, without tokens)",
-        f"endpoint  {running.endpoint.url}  (Kinesis, DynamoDB, SQS; stage {running.stage})",
+        f"endpoint  {running.aws_url}  (Kinesis, DynamoDB, SQS; stage {running.stage})",
         f"kept in   {home.directory}  (logs in {home.logs.name}/)",
     ]
     usual = "http://127.0.0.1:4566"
-    if running.endpoint.url != usual:
-        lines.append(f"in another terminal first:  export AWS_ENDPOINT_URL={running.endpoint.url}")
+    if running.aws_url != usual:
+        lines.append(f"in another terminal first:  export AWS_ENDPOINT_URL={running.aws_url}")
     if running.stage != "local":
         lines.append(f"in another terminal first:  export LIFECYCLE_STAGE={running.stage}")
     lines.append("send events with `make produce`; stop with Ctrl-C")
