@@ -10,7 +10,18 @@ from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED
 from ops.output import CommandError, say
 
 #: The nouns, each a module of this package with `add(nouns)`, in the order of the help.
-NOUNS = ("quarantine", "dead_letters", "replay", "mapping", "package", "policies", "stack", "token")
+NOUNS = (
+    "quarantine",
+    "dead_letters",
+    "replay",
+    "mapping",
+    "package",
+    "policies",
+    "stack",
+    "token",
+    "history",
+    "tail",
+)
 
 EPILOG = """\
 each command's help ends with examples: python -m ops NOUN VERB --help

@@ -37,6 +37,11 @@ def tell_json(answer: dict[str, Any]) -> None:
     print(json.dumps(answer, ensure_ascii=False), flush=True)
 
 
+def tell_json_text(text: str) -> None:
+    """A line of JSON that is text already, its numbers spelled as they were sent."""
+    print(text, flush=True)
+
+
 def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Rows under their headings; nothing is cut off, so that ids can be copied."""
     from rich.console import Console
