@@ -1,0 +1,1 @@
+"""How fast it is, beside what a user would write instead: `python -m benchmarks`."""

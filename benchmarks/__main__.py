@@ -1,0 +1,117 @@
+"""`python -m benchmarks`: run them, print medians and spread, and judge the ratios against their bars."""
+
+import argparse
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from benchmarks import bars, measure, report
+from benchmarks.measure import ContenderError, Line, Plan
+from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE
+
+#: In the order they are run; the long ones last.
+NAMES = ("ingest", "write_units", "lookup", "cold", "memory", "producer", "trickle", "spike")
+
+EXAMPLES = """\
+examples:
+  # everything, as docs/performance.md shows it (about twenty minutes)
+  python -m benchmarks --json > performance.ndjson
+
+  # two of them, five runs each
+  python -m benchmarks ingest lookup --runs 5
+
+  # does it still run? (a minute; small sizes, nothing is judged)
+  python -m benchmarks --quick
+
+  # the charts of a run that was kept
+  python -m benchmarks --charts-from performance.ndjson --charts docs
+
+exit codes:
+  0    every bar that was measured holds
+  1    a bar does not hold
+  2    the command line is wrong
+  3    a contender failed
+  130  Ctrl-C
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run what the command line asks for; returns the exit code."""
+    args = parser().parse_args(argv)
+    try:
+        lines = _kept(args.charts_from) if args.charts_from else _run(args)
+    except ContenderError as exc:
+        _say(f"error: {exc}")
+        return EXIT_UNAVAILABLE
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    if args.charts is not None:
+        from benchmarks import charts
+
+        for path in charts.write(lines, args.charts):
+            _say(f"chart: {path}")
+    return EXIT_OK if all(line.get("holds", True) for line in lines) else EXIT_FAILED
+
+
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    top = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="How fast it is, beside what a user would write instead.  Ratios within one run count.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    top.add_argument("names", nargs="*", metavar="NAME", help=f"which ones: {', '.join(NAMES)} (all)")
+    top.add_argument("--runs", type=_runs, default=3, metavar="N", help="runs of each contender (3)")
+    top.add_argument("--quick", action="store_true", help="one run of small sizes; nothing is judged")
+    top.add_argument("--json", action="store_true", help="one JSON object a line instead of tables")
+    top.add_argument("--charts", type=Path, metavar="DIR", help="write the charts as SVG there")
+    top.add_argument(
+        "--charts-from", type=Path, metavar="FILE", help="draw what `--json` printed instead of running"
+    )
+    return top
+
+
+def _run(args: argparse.Namespace) -> list[Line]:
+    names = args.names or NAMES
+    for name in names:
+        if name not in NAMES:
+            parser().error(f"no benchmark {name!r}; there are {', '.join(NAMES)}")
+    plan = Plan(1 if args.quick else args.runs, args.quick, _say)
+    show = _print_json if args.json else report.show
+    lines = [measure.header()]
+    show(lines)
+    for name in names:
+        measured = list(importlib.import_module(f"benchmarks.{name}").run(plan))
+        show(measured)
+        lines += measured
+    if not args.quick:
+        verdicts = list(bars.judged(lines))
+        show(verdicts)
+        lines += verdicts
+    return lines
+
+
+def _kept(path: Path) -> list[Line]:
+    return [json.loads(row) for row in path.read_text().splitlines()]
+
+
+def _print_json(lines: Sequence[Line]) -> None:
+    for line in lines:
+        print(json.dumps(line), flush=True)
+
+
+def _say(sentence: str) -> None:
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def _runs(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 100):
+        raise argparse.ArgumentTypeError(f"expected 1 to 100, got {text!r}")
+    return int(text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

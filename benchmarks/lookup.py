@@ -1,0 +1,108 @@
+"""lookup: `GET /products/{serial}` through the handler, against one bare Query of the same page.
+
+Against the stub, which finds a page as DynamoDB does; the histories have the producer's mix of types.
+`page_of_10` is the events route with `limit=10`: the same number of events whatever the history.
+"""
+
+import functools
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from benchmarks import contenders, dataset, measure
+from benchmarks.measure import Line, Plan
+from producer.lives import lives
+
+HISTORIES, QUICK_HISTORIES = (10, 1_000, 100_000), (10, 1_000)
+LOOKUPS, QUICK_LOOKUPS = 300, 50
+
+
+def run(plan: Plan) -> Iterator[Line]:
+    """A line per length of history and contender."""
+    histories = QUICK_HISTORIES if plan.quick else HISTORIES
+    runs: dict[tuple[str, int], list[dict[str, float]]] = {}
+    with measure.stub() as url:
+        plan.say("lookup: storing the histories")
+        serials = measure.child("benchmarks.lookup:store", url, histories=histories)
+        for number in range(plan.runs):
+            plan.say(f"lookup: run {number + 1} of {plan.runs}")
+            measured = measure.child(
+                "benchmarks.lookup:timed",
+                url,
+                serials=serials,
+                lookups=QUICK_LOOKUPS if plan.quick else LOOKUPS,
+            )
+            for name, length, figures in measured:
+                runs.setdefault((name, length), []).append(figures)
+    for (name, length), done in runs.items():
+        yield measure.line({"benchmark": "lookup", "contender": name, "history": length}, done)
+
+
+def store(histories: list[int]) -> list[tuple[int, str]]:
+    """Runs in a process of its own: each length, and the serial that has a history of it."""
+    handle = contenders.ours()
+    serials = []
+    for number, length in enumerate(histories):
+        data = list(lives(length, 1, dataset.SEED + number, dataset.NOW))
+        for event in dataset.lambda_events(data):
+            handle(event)
+        serials.append((length, dataset.serial_of(data[0])))
+    return serials
+
+
+def timed(serials: list[tuple[int, str]], lookups: int) -> list[tuple[str, int, dict[str, float]]]:
+    """Runs in a process of its own: contenders and lengths take turns, lookup after lookup."""
+    import boto3
+
+    import app
+    from chalicelib import settings
+
+    context = contenders.Context()
+    dynamodb = boto3.client("dynamodb")
+
+    def get(event: dict[str, Any]) -> int:
+        answer = app.app(event, context)
+        assert answer["statusCode"] == 200, answer
+        return int(answer["body"].count('"occurred_at"'))
+
+    def query(serial: str, limit: int) -> int:
+        answer = dynamodb.query(
+            TableName=settings.history_table(),
+            KeyConditionExpression="serial = :serial",
+            ExpressionAttributeValues={":serial": {"S": serial}},
+            ScanIndexForward=False,
+            Limit=limit,
+        )
+        return len(answer["Items"])
+
+    asked: dict[tuple[str, int], Callable[[], int]] = {}
+    for length, serial in serials:
+        product = dataset.http_event("/products/{serial}", serial)
+        page = dataset.http_event("/products/{serial}/events", serial, limit="10")
+        asked["product", length] = functools.partial(get, product)
+        asked["page_of_10", length] = functools.partial(get, page)
+        # As many as the handler asks for: one more than it shows.
+        asked["bare_query_of_product", length] = functools.partial(query, serial, 51)
+        asked["bare_query_of_10", length] = functools.partial(query, serial, 11)
+    seconds: dict[tuple[str, int], list[float]] = {each: [] for each in asked}
+    cpu_s: dict[tuple[str, int], list[float]] = {each: [] for each in asked}
+    events = {each: ask() for each, ask in asked.items()}
+    for _ in range(lookups):
+        for each, ask in asked.items():
+            cpu, started = time.process_time(), time.perf_counter()
+            ask()
+            seconds[each].append(time.perf_counter() - started)
+            cpu_s[each].append(time.process_time() - cpu)
+    return [
+        (
+            *each,
+            {
+                "p50_ms": statistics.median(seconds[each]) * 1000,
+                "p99_ms": measure.percentile(sorted(seconds[each]), 99) * 1000,
+                "cpu_us_per_lookup": statistics.median(cpu_s[each]) * 1e6,
+                "events": events[each],
+            },
+        )
+        for each in asked
+    ]
