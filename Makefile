@@ -10,10 +10,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 NODE_READY := node_modules/.ready
 
-.PHONY: help install demo serve produce reset test check format clean
+.PHONY: help install demo demo-failures serve produce reset test check format clean
 
 help: ## what there is
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 install: $(READY) ## the virtual environment, pinned
 
@@ -31,6 +31,9 @@ $(NODE_READY): package.json package-lock.json
 
 demo: $(READY) ## the whole pipeline on EVENTS events, every one of them checked
 	@$(BIN)/python -m local demo $(HOW_MANY) $(ARGS)
+
+demo-failures: $(READY) ## what goes wrong, and how nothing is lost: a story of a minute
+	@$(BIN)/python -m local demo-failures $(ARGS)
 
 serve: $(READY) ## the same pipeline, kept running until Ctrl-C; API on http://127.0.0.1:8000
 	@$(BIN)/python -m local serve $(ARGS)

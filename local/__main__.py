@@ -23,6 +23,9 @@ examples:
   # on a bad day: DynamoDB throttles and goes away, workers die, batches come twice
   python -m local demo --events 20000 --fault throttle=0.2 --fault outage=5s --fault crash=0.005
 
+  # the failure path as a story: a poison record, a bug, an outage, and nothing is lost
+  python -m local demo-failures
+
   # a burst on shards that take no more than AWS's do
   python -m local demo --events 20000 --shard-limits
 
@@ -72,6 +75,10 @@ def _run(args: argparse.Namespace) -> int:
         from local import demo
 
         return demo.run(args)
+    if args.command == "demo-failures":
+        from local import demo_failures
+
+        return demo_failures.run(args)
     from local import faults, serve
 
     home = serve.Home(args.home)
@@ -105,6 +112,13 @@ def parser() -> argparse.ArgumentParser:
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _demo(commands.add_parser("demo", help="run events through it and check every one of them"))
+    failures = commands.add_parser(
+        "demo-failures", help="what goes wrong, and how nothing is lost, as a story of a minute"
+    )
+    failures.add_argument(
+        "--seed", type=_count, metavar="S", help="the same one gives the same events (random)"
+    )
+    failures.add_argument("--json", action="store_true", help="print the figures as one JSON object")
     serve = commands.add_parser("serve", help="keep it running until Ctrl-C")
     serve.add_argument(
         "--port", type=_port, default=8000, metavar="N", help="the API's; 0 is a free one (8000)"
