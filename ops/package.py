@@ -12,6 +12,7 @@ import subprocess
 import sys
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -92,7 +93,8 @@ def build(stage: str, out: Path, root: Path = ROOT) -> Package:
         )
     out.mkdir(parents=True, exist_ok=True)
     merged = out / "functions.json"
-    merged.write_text(functions.rendered(stage, root / "infra" / "functions.json"))
+    settings_file = root / "infra" / "functions.json"
+    merged.write_text(functions.rendered(stage, settings_file))
     command = [str(Path(sys.executable).with_name("chalice")), "package", "--stage", stage]
     answer = subprocess.run(
         [*command, "--merge-template", str(merged.resolve()), str(out.resolve())],
@@ -104,8 +106,8 @@ def build(stage: str, out: Path, root: Path = ROOT) -> Package:
     if answer.returncode != 0:
         raise PackageError(f"chalice package failed:\n{(answer.stderr or answer.stdout).strip()}")
     template, archive = out / "sam.json", out / "deployment.zip"
-    _check_template(template, stage)
-    _check_zip(archive, root / "requirements.txt")
+    _check_template(template, functions.properties(stage, settings_file))
+    check_zip(archive, root / "requirements.txt")
     return Package(stage, str(template), str(archive), archive.stat().st_size)
 
 
@@ -116,9 +118,9 @@ def _environment(configured: dict[str, str]) -> dict[str, str]:
     return {"AWS_DEFAULT_REGION": "us-east-1", **own, **configured}
 
 
-def _check_template(path: Path, stage: str) -> None:
+def _check_template(path: Path, merged: dict[str, dict[str, Any]]) -> None:
     resources = json.loads(path.read_text())["Resources"]
-    for name in functions.properties(stage):
+    for name in merged:
         if "Type" not in resources.get(name, {}):
             raise PackageError(
                 f"infra/functions.json has settings for {name}, which app.py does not define; it defines "
@@ -131,7 +133,7 @@ def _check_template(path: Path, stage: str) -> None:
                 )
 
 
-def _check_zip(path: Path, requirements: Path) -> None:
+def check_zip(path: Path, requirements: Path) -> None:
     """Every requirement is inside: chalice only warns when it finds no wheel that runs on Lambda."""
     with zipfile.ZipFile(path) as archive:
         installed = {
@@ -140,9 +142,8 @@ def _check_zip(path: Path, requirements: Path) -> None:
             if match
         }
     wanted = {
-        _normal(match[0])
-        for match in (re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line) for line in requirements.read_text().splitlines())
-        if match
+        _normal(name)
+        for name in re.findall(r"^[A-Za-z0-9][A-Za-z0-9._-]*", requirements.read_text(), re.MULTILINE)
     }
     missing = sorted(wanted - installed)
     if missing:

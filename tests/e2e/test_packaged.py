@@ -1,6 +1,7 @@
 """What `ops package` builds: the zip by itself, and all of it created by CloudFormation, under IAM."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -14,7 +15,8 @@ import boto3
 import pytest
 
 from chalicelib import settings
-from ops import package
+from chalicelib.errors import ConfigurationError
+from ops import functions, package
 from tests.e2e.conftest import STAGE
 
 #: Measured 2.0 MB.  Lambda unpacks it at every cold start.
@@ -75,6 +77,58 @@ def _link_boto3(site: Path) -> None:
     installed = Path(one_of_them.__file__).parents[1]
     for name in ("boto3", "botocore", "s3transfer", "jmespath", "dateutil", "urllib3", "six.py"):
         (site / name).symlink_to(installed / name)
+
+
+def test_the_merged_template_is_clean_and_has_every_setting(packaged: package.Package) -> None:
+    linter = Path(sys.executable).with_name("cfn-lint")
+    answer = subprocess.run(
+        [linter, "-r", "eu-west-1", "-t", packaged.template], capture_output=True, text=True
+    )
+    assert (answer.returncode, answer.stdout) == (0, "")
+
+    resources = json.loads(Path(packaged.template).read_text())["Resources"]
+    for name, wanted in functions.properties(STAGE).items():
+        properties = resources[name]["Properties"]
+        for event, source in wanted.pop("Events", {}).items():
+            assert properties["Events"][event]["Properties"].items() >= source["Properties"].items()
+        variables = wanted.pop("Environment", {}).get("Variables", {})
+        assert properties.items() >= wanted.items()
+        if name != "RestAPI":
+            assert properties["Environment"]["Variables"].items() >= variables.items()
+
+
+def test_settings_for_a_function_that_is_gone_are_refused(project: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy)
+    settings_file = copy / "infra" / "functions.json"
+    settings_file.write_text(settings_file.read_text().replace('"TriageDeadLetters":', '"TriageLetters":'))
+
+    with pytest.raises(
+        package.PackageError, match=r"settings for TriageLetters, which app\.py does not define"
+    ):
+        package.build(STAGE, tmp_path / "dist", copy)
+
+
+def test_a_policy_file_changed_by_hand_is_refused(project: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(project, copy)
+    policy = copy / ".chalice" / f"policy-{STAGE}-api_handler.json"
+    policy.write_text(policy.read_text().replace("dynamodb:Query", "dynamodb:*"))
+
+    with pytest.raises(
+        ConfigurationError, match=r"policy-dev-api_handler.json: not what ops/policies.py says"
+    ):
+        package.build(STAGE, tmp_path / "dist", copy)
+
+
+def test_a_requirement_without_a_wheel_is_refused(packaged: package.Package, tmp_path: Path) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text("# what ships\nmsgspec==0.22.0\nno-such_package==1.0\n")
+
+    with pytest.raises(
+        package.PackageError, match=r"deployment.zip lacks no-such-package: chalice found no wheel"
+    ):
+        package.check_zip(Path(packaged.zip), requirements)
 
 
 def test_what_is_packaged_keeps_events_and_answers_only_who_may_ask(
