@@ -45,7 +45,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     partition_key: str
     arrived_at_ms: int
     status: Status = "open"
-    trail: Sequence[Deed] = ()
+    trail: tuple[Deed, ...] = ()
 
 
 class Case(Head, frozen=True, kw_only=True, gc=False):
@@ -122,10 +122,10 @@ def _said(head: Mapping[str, Any]) -> dict[str, Any]:
         "partition_key": head["partition_key"]["S"],
         "arrived_at_ms": int(head["arrived_at"]["N"]),
         "status": head["status"]["S"],
-        "trail": [
+        "trail": tuple(
             Deed(int(deed["M"]["at"]["N"]), deed["M"]["who"]["S"], deed["M"]["what"]["S"])
             for deed in head["trail"]["L"]
-        ],
+        ),
     }
 
 

@@ -11,7 +11,10 @@
     │   ├── NotAllowedError
     │   ├── NotAuthenticatedError
     │   └── ProductNotFoundError
-    ├── StorageError                time: DynamoDB refused the call or did not answer; waited out
+    ├── RereadError                 nobody: what triage looks for is not on the stream; recorded as expired
+    │   ├── GoneError
+    │   └── RefusedNumberError
+    ├── StorageError                time: DynamoDB or Kinesis refused the call or did not answer; waited out
     │   ├── ThrottledError
     │   └── UnavailableError
     └── UnfinishedBatchError        Lambda: by delivering the batch again
@@ -76,16 +79,28 @@ class ProductNotFoundError(RequestError):
         self.serial = serial
 
 
+class RereadError(LifecycleError):
+    """What a dead letter points at cannot be read from the stream again."""
+
+
+class GoneError(RereadError):
+    """The stream or the shard does not exist (any more)."""
+
+
+class RefusedNumberError(RereadError):
+    """Kinesis does not take this sequence number for a place in this shard."""
+
+
 class StorageError(LifecycleError):
-    """DynamoDB refused the call or did not answer, through no fault of the item."""
+    """DynamoDB or Kinesis refused the call or did not answer, through no fault of the record."""
 
 
 class ThrottledError(StorageError):
-    """DynamoDB asked us to slow down."""
+    """The service asked us to slow down."""
 
 
 class UnavailableError(StorageError):
-    """DynamoDB is down, denies access, or the table or its key is missing."""
+    """The service is down, denies access, or the table or its key is missing."""
 
 
 class UnfinishedBatchError(LifecycleError):

@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 
-from chalicelib.errors import LifecycleError, StorageError, ThrottledError, UnavailableError
+from chalicelib.errors import (
+    GoneError,
+    LifecycleError,
+    RefusedNumberError,
+    StorageError,
+    ThrottledError,
+    UnavailableError,
+)
 from chalicelib.storage import Deadline
 
 if TYPE_CHECKING:
@@ -43,14 +50,6 @@ _THROTTLED = {
     "KMSThrottlingException",
     "ThrottlingException",
 }
-
-
-class GoneError(LifecycleError):
-    """The stream or the shard does not exist (any more)."""
-
-
-class RefusedNumberError(LifecycleError):
-    """Kinesis does not take this sequence number for a place in this shard."""
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):

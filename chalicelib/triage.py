@@ -22,11 +22,11 @@ import msgspec
 from chalicelib import dead_letters, ingest, observability, records, reread
 from chalicelib.cases import Case
 from chalicelib.dead_letters import Pointers
-from chalicelib.errors import LifecycleError, RecordError, StorageError, UnfinishedBatchError
+from chalicelib.errors import GoneError, LifecycleError, RecordError, StorageError, UnfinishedBatchError
 from chalicelib.history import History
 from chalicelib.quarantine import Quarantine
 from chalicelib.records import Record
-from chalicelib.reread import Gap, GoneError, Shard
+from chalicelib.reread import Gap, Shard
 from chalicelib.storage import Deadline
 
 if TYPE_CHECKING:

@@ -153,11 +153,12 @@ def _queues() -> "tuple[Queue, Queue]":
 
 def _retention_hours() -> int | None:
     from chalicelib import reread, settings
+    from chalicelib.errors import GoneError
     from chalicelib.storage import Deadline
     from ops import aws
 
     stream = settings.stream_name()
-    with contextlib.suppress(reread.GoneError):
+    with contextlib.suppress(GoneError):
         return reread.retention_hours(aws.kinesis(), stream, Deadline(5))
     say(f"the stream {stream} does not exist (any more), so no time is left to re-read anything")
     return None

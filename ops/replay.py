@@ -74,14 +74,14 @@ def run(args: argparse.Namespace) -> int:
     from botocore.exceptions import BotoCoreError, ClientError
 
     from chalicelib import reread, settings
-    from chalicelib.errors import LifecycleError
+    from chalicelib.errors import GoneError, LifecycleError
     from chalicelib.storage import Deadline
     from ops import aws
 
     stream, kinesis = settings.stream_name(), aws.kinesis()
     try:
         hours = reread.retention_hours(kinesis, stream, Deadline(5))
-    except reread.GoneError as exc:
+    except GoneError as exc:
         raise CommandError(
             f"there is no stream {stream}; {aws.REMEDY}",
             EXIT_UNAVAILABLE,
@@ -135,11 +135,12 @@ def _replay(
 ) -> None:
     """One shard.  A shard that has expired since it was listed held nothing we could have read."""
     from chalicelib import records, reread
+    from chalicelib.errors import GoneError
     from chalicelib.triage import BATCH
 
     if stop.is_set():
         return
-    with contextlib.suppress(reread.GoneError):
+    with contextlib.suppress(GoneError):
         for page in reread.since(shard, since_ms / 1000, until_ms):
             for start in range(0, len(page), BATCH):
                 if stop.is_set():

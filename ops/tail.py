@@ -47,7 +47,8 @@ def add(nouns: arguments.Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print records until the limit or Ctrl-C."""
-    from chalicelib import reread, settings
+    from chalicelib import settings
+    from chalicelib.errors import GoneError
     from ops import aws
 
     stream = settings.stream_name()
@@ -59,7 +60,7 @@ def run(args: argparse.Namespace) -> int:
                 tell(_line(record))
             if count == args.limit:
                 break
-    except reread.GoneError as exc:
+    except GoneError as exc:
         raise CommandError(f"there is no stream {stream}; {aws.REMEDY}", EXIT_UNAVAILABLE) from exc
     return EXIT_OK
 
@@ -99,7 +100,7 @@ class _Open:
 
     def read(self) -> list[Any]:
         """What has come since the last call."""
-        from chalicelib.reread import GoneError
+        from chalicelib.errors import GoneError
 
         try:
             if self._iterator is None:

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib import quarantine, wiring
-from chalicelib.quarantine import PART_BYTES, Case
+from chalicelib import cases, wiring
+from chalicelib.cases import PART_BYTES, Case
 from tests import faults
 
 
@@ -75,13 +75,13 @@ def test_a_head_is_only_there_when_all_its_parts_are() -> None:
 
 @pytest.mark.usefixtures("stage")
 def test_records_are_listed_by_status_across_the_indexs_partitions() -> None:
-    cases = {each.id: each for each in (case() for _ in range(40))}
-    for each in cases.values():
+    put = {each.id: each for each in (case() for _ in range(40))}
+    for each in put.values():
         wiring.quarantine().put(each)
 
-    assert {each.id: each for each in wiring.quarantine().list("open")} == cases
+    assert {each.id: each for each in wiring.quarantine().list("open")} == put
     assert list(wiring.quarantine().list("discarded")) == []
-    assert len({quarantine._bucket(id_) for id_ in cases}) == quarantine.BUCKETS
+    assert len({cases.bucket(id_) for id_ in put}) == cases.BUCKETS
 
 
 @pytest.mark.usefixtures("stage")

@@ -13,8 +13,8 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.errors import StorageError
-from chalicelib.reread import Gap, GoneError, Shard, retention_hours, since, stretch
+from chalicelib.errors import GoneError, StorageError
+from chalicelib.reread import Gap, Shard, retention_hours, since, stretch
 from chalicelib.storage import Deadline
 
 DAY_MS = 24 * 3_600_000
