@@ -144,7 +144,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _demo(demo: argparse.ArgumentParser) -> None:
     # Options of the producer that the demo does not offer; it reads them all the same.
-    demo.set_defaults(forever=False, rate=None, dry_run=False, rejects=None)
+    demo.set_defaults(forever=False, rate=None, dry_run=False, rejects=None, aggregate=False)
     demo.add_argument(
         "--events", type=_count, metavar="N", help="how many (2000); with --from: at most (all)"
     )

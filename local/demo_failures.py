@@ -162,7 +162,8 @@ class Story:
         self._say(
             f"The code raises on {culprit}.  Its batch of {self._watch.bisected_from} was halved "
             f"{counts.bisects - before.bisects} times; the {counts.discarded - before.discarded} record left "
-            f"was tried {1 + self._watch.retries - retries} times and dead-lettered, the others were stored meanwhile."
+            f"was tried {1 + self._watch.retries - retries} times and dead-lettered, while the others were "
+            "stored."
         )
         (head, *_) = [*wiring.quarantine().heads("open", reason="handler_error"), None]
         if head is not None:

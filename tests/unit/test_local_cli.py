@@ -8,6 +8,7 @@ import pytest
 from cli.exits import EXIT_UNAVAILABLE, EXIT_USAGE
 from local.__main__ import EXAMPLES, main, parser
 
+ALL = {"demo", "demo-failures", "serve", "reset"}
 COMMANDS = [line.strip() for line in EXAMPLES.splitlines() if line.strip().startswith("python -m local")]
 
 
@@ -15,11 +16,11 @@ COMMANDS = [line.strip() for line in EXAMPLES.splitlines() if line.strip().start
 def test_every_example_in_the_help_is_a_command_line_it_takes(command: str) -> None:
     _, _, _, *options = shlex.split(command)
 
-    assert parser().parse_args(options).command in ("demo", "serve", "reset")
+    assert parser().parse_args(options).command in ALL
 
 
 def test_there_are_examples_of_every_command() -> None:
-    assert {shlex.split(command)[3] for command in COMMANDS} == {"demo", "serve", "reset"}
+    assert {shlex.split(command)[3] for command in COMMANDS} == ALL
 
 
 @pytest.mark.parametrize(
@@ -30,6 +31,8 @@ def test_there_are_examples_of_every_command() -> None:
         ("demo --duplicates 1.5", "--duplicates: expected a share from 0 to 1, got '1.5'"),
         ("demo --duplicates nan", "--duplicates: expected a share from 0 to 1, got 'nan'"),
         ("serve --port 65536", "--port: expected a port up to 65535, got '65536'"),
+        ("demo --fault throttle=2", "--fault: throttle: expected a share from 0 to 0.9, got '2'"),
+        ("serve --fault thrtle=0.1", "--fault: expected NAME=VALUE with one of throttle, timeout"),
         ("sevre", "invalid choice: 'sevre'"),
     ],
 )
@@ -62,7 +65,7 @@ def test_options_that_do_not_go_together_are_refused_before_anything_starts(
     assert said.out == ""
 
 
-@pytest.mark.parametrize("command", ["demo", "serve", "reset"])
+@pytest.mark.parametrize("command", sorted(ALL))
 @pytest.mark.parametrize("url", ["https://kinesis.eu-west-1.amazonaws.com", "not-a-url"])
 def test_aws_itself_is_not_an_endpoint_for_this(
     command: str,
@@ -72,7 +75,7 @@ def test_aws_itself_is_not_an_endpoint_for_this(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", url)
-    home = [] if command == "demo" else ["--home", str(tmp_path)]
+    home = [] if command.startswith("demo") else ["--home", str(tmp_path)]
 
     assert main([command, *home]) == EXIT_UNAVAILABLE
 
