@@ -14,6 +14,7 @@ NOUNS = (
     "quarantine",
     "dead_letters",
     "replay",
+    "doctor",
     "mapping",
     "package",
     "policies",

@@ -150,12 +150,12 @@ class Deployed:
 
     def apply(self, differences: list[Difference]) -> None:
         """Put right what differs, and wait until it is in force: each mapping first, then its function."""
-        for logical_id, function in FUNCTIONS.items():
+        for function in FUNCTIONS.values():
             settings_ = {each.setting: each.wanted for each in differences if each.function == function}
             of_function = {key: value for key, value in settings_.items() if key in _OF_FUNCTION}
             of_mapping = {key: value for key, value in settings_.items() if key not in _OF_FUNCTION}
             if of_mapping:
-                uuid = self.mapping(logical_id, function)["UUID"]
+                uuid = self.mapping(function)["UUID"]
                 if of_mapping.pop("State", None):
                     of_mapping["Enabled"] = True
                 self._lambda.update_event_source_mapping(UUID=uuid, **of_mapping)
@@ -163,7 +163,7 @@ class Deployed:
             if of_function:
                 self._update_function(function, of_function)
 
-    def mapping(self, logical_id: str, function: policies.Function) -> dict[str, Any]:
+    def mapping(self, function: policies.Function) -> dict[str, Any]:
         """The mapping of a function, as Lambda describes it."""
         uuid = self._uuids.get(function)
         if uuid is None:  # not deployed from here: look for it by the function
@@ -190,7 +190,7 @@ class Deployed:
         if events is None:
             return
         (source,) = events.values()
-        found = self.mapping(logical_id, function)
+        found = self.mapping(function)
         for setting, value in source["Properties"].items():
             wanted = _resolved(value, found["EventSourceArn"])
             if found.get(setting) != wanted:
@@ -199,13 +199,14 @@ class Deployed:
             yield Difference(function, "State", found["State"], "Enabled")
 
     def _of_function(self, logical_id: str, function: policies.Function) -> Iterator[Difference]:
-        found = self._configuration(function)
+        found = self.configuration(function)
         for setting, read in _OF_FUNCTION.items():
             wanted = read(_as_lambda_says(self._wanted[logical_id]))
             if wanted is not None and read(found) != wanted:
                 yield Difference(function, setting, read(found), wanted)
 
-    def _configuration(self, function: policies.Function) -> dict[str, Any]:
+    def configuration(self, function: policies.Function) -> dict[str, Any]:
+        """A function, as Lambda describes it."""
         name = policies.function_name(function, self._stage)
         try:
             return dict(self._lambda.get_function_configuration(FunctionName=name))
@@ -220,7 +221,7 @@ class Deployed:
         if "Tracing" in changes:
             update["TracingConfig"] = {"Mode": changes["Tracing"]}
         if PARTIAL_RESPONSES in changes:
-            variables = self._configuration(function).get("Environment", {}).get("Variables", {})
+            variables = self.configuration(function).get("Environment", {}).get("Variables", {})
             update["Environment"] = {
                 "Variables": {**variables, PARTIAL_RESPONSES: changes[PARTIAL_RESPONSES]}
             }

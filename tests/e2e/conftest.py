@@ -2,6 +2,7 @@
 
 project     a copy of what Chalice packages, its stage `dev` with a token; the zip is built once and kept
 token       the token that this copy's stage takes
+packaged    template and zip of that stage
 cloud       an endpoint of this test's own that enforces IAM: a function may do what its policy says
 """
 
@@ -16,6 +17,7 @@ import pytest
 
 from chalicelib import auth, wiring
 from local import endpoint, stack
+from ops import package
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -53,6 +55,12 @@ def token(_shipped: tuple[Path, str]) -> str:
     return _shipped[1]
 
 
+@pytest.fixture(scope="session")
+def packaged(_shipped: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> package.Package:
+    """Template and zip of the project's stage."""
+    return package.build(STAGE, tmp_path_factory.mktemp("dist"), _shipped[0])
+
+
 @pytest.fixture
 def cloud(_isolated: None, tmp_path: Path) -> Iterator[str]:
     """An endpoint that enforces IAM, with the data stack of the stage on it."""
@@ -65,3 +73,27 @@ def cloud(_isolated: None, tmp_path: Path) -> Iterator[str]:
         yield running.url
     finally:
         running.stop()
+
+
+def deploy(packaged: package.Package, url: str) -> str:
+    """What `aws cloudformation package` and `deploy` do; the API's address."""
+    boto3.client("s3").create_bucket(
+        Bucket="deployments", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+    boto3.client("s3").upload_file(packaged.zip, "deployments", "deployment.zip")
+    template = json.loads(Path(packaged.template).read_text())
+    for resource in template["Resources"].values():
+        if "CodeUri" in resource["Properties"]:
+            resource["Properties"]["CodeUri"] = "s3://deployments/deployment.zip"
+    cloudformation = boto3.client("cloudformation")
+    cloudformation.create_stack(
+        StackName="lifecycle-dev",
+        TemplateBody=json.dumps(template),
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+    cloudformation.get_waiter("stack_create_complete").wait(
+        StackName="lifecycle-dev", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
+    )
+    outputs = cloudformation.describe_stacks(StackName="lifecycle-dev")["Stacks"][0]["Outputs"]
+    api_id = next(output["OutputValue"] for output in outputs if output["OutputKey"] == "RestAPIId")
+    return f"{url}/restapis/{api_id}/{STAGE}/_user_request_/"

@@ -17,17 +17,12 @@ import pytest
 from chalicelib import settings
 from chalicelib.errors import ConfigurationError
 from ops import functions, package
-from tests.e2e.conftest import STAGE
+from tests.e2e.conftest import STAGE, deploy
 
 #: Measured 2.0 MB.  Lambda unpacks it at every cold start.
 MOST_BYTES = 4_000_000
 
 PATIENCE_S = 60.0
-
-
-@pytest.fixture
-def packaged(project: Path, tmp_path: Path) -> package.Package:
-    return package.build(STAGE, tmp_path / "dist", project)
 
 
 def test_the_zip_imports_app_with_nothing_else_but_boto3(packaged: package.Package, tmp_path: Path) -> None:
@@ -134,7 +129,7 @@ def test_a_requirement_without_a_wheel_is_refused(packaged: package.Package, tmp
 def test_what_is_packaged_keeps_events_and_answers_only_who_may_ask(
     packaged: package.Package, cloud: str, token: str
 ) -> None:
-    api = _deploy(packaged, cloud)
+    api = deploy(packaged, cloud)
     kinesis = boto3.client("kinesis")
     for number in range(3):
         event = {"serial": "SN-PACKAGED", "type": "service", "occurred_at": f"2026-11-2{number}T10:00:00Z"}
@@ -149,30 +144,6 @@ def test_what_is_packaged_keeps_events_and_answers_only_who_may_ask(
     assert _get(f"{api}products/SN-PACKAGED")[0] == 401
     assert _get(f"{api}products/SN-PACKAGED", token + "x")[0] == 403
     assert _get(f"{api}health")[0] == 200
-
-
-def _deploy(packaged: package.Package, url: str) -> str:
-    """What `aws cloudformation package` and `deploy` do; the API's address."""
-    boto3.client("s3").create_bucket(
-        Bucket="deployments", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
-    )
-    boto3.client("s3").upload_file(packaged.zip, "deployments", "deployment.zip")
-    template = json.loads(Path(packaged.template).read_text())
-    for resource in template["Resources"].values():
-        if "CodeUri" in resource["Properties"]:
-            resource["Properties"]["CodeUri"] = "s3://deployments/deployment.zip"
-    cloudformation = boto3.client("cloudformation")
-    cloudformation.create_stack(
-        StackName="lifecycle-dev",
-        TemplateBody=json.dumps(template),
-        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
-    )
-    cloudformation.get_waiter("stack_create_complete").wait(
-        StackName="lifecycle-dev", WaiterConfig={"Delay": 1, "MaxAttempts": 60}
-    )
-    outputs = cloudformation.describe_stacks(StackName="lifecycle-dev")["Stacks"][0]["Outputs"]
-    api_id = next(output["OutputValue"] for output in outputs if output["OutputKey"] == "RestAPIId")
-    return f"{url}/restapis/{api_id}/{STAGE}/_user_request_/"
 
 
 def _get(url: str, token: str | None = None) -> tuple[int, dict[str, Any]]:
