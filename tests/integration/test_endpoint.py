@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import boto3
 import pytest
@@ -19,6 +20,7 @@ from tests.processes import until
 PARENT = """
 import json, sys, time
 from pathlib import Path
+from types import ModuleType
 from local import endpoint, ministack
 from tests.processes import until
 directory = Path(sys.argv[1])
@@ -156,26 +158,61 @@ def test_somebody_elses_endpoint_is_never_stopped(endpoint_url: str) -> None:
     assert endpoint.answers(endpoint_url)
 
 
-def test_records_past_their_retention_still_vanish_and_others_stay() -> None:
+@pytest.fixture
+def kinesis_of_ministack(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """MiniStack's own module, put back afterwards."""
     from ministack.services import kinesis
 
-    ministack.skip_needless_expiry(kinesis)
+    for name in ("_expire_records", "_expire_iterators"):
+        monkeypatch.setattr(kinesis, name, getattr(kinesis, name))
+    return kinesis
+
+
+def test_records_past_their_retention_still_vanish_and_others_stay(kinesis_of_ministack: ModuleType) -> None:
+    ministack.skip_needless_expiry(kinesis_of_ministack)
     now = time.time()
     records = [{"ApproximateArrivalTimestamp": now - age_s} for age_s in (90_000, 86_500, 86_300, 1)]
     stream = {"RetentionPeriodHours": 24, "shards": {"old": {"records": records}, "empty": {"records": []}}}
 
-    kinesis._expire_records(stream)
+    kinesis_of_ministack._expire_records(stream)
 
     assert stream["shards"]["old"]["records"] == records[2:]
 
 
-def test_a_stream_without_records_past_their_retention_is_not_copied() -> None:
-    from ministack.services import kinesis
-
-    ministack.skip_needless_expiry(kinesis)
+def test_a_stream_without_records_past_their_retention_is_not_copied(
+    kinesis_of_ministack: ModuleType,
+) -> None:
+    ministack.skip_needless_expiry(kinesis_of_ministack)
     records = [{"ApproximateArrivalTimestamp": time.time()}] * 3
     stream = {"RetentionPeriodHours": 24, "shards": {"young": {"records": records}}}
 
-    kinesis._expire_records(stream)
+    kinesis_of_ministack._expire_records(stream)
 
     assert stream["shards"]["young"]["records"] is records
+
+
+def test_shard_iterators_are_cleared_away_now_and_then(kinesis_of_ministack: ModuleType) -> None:
+    cleared_at: list[float] = []
+    now = 1000.0
+    kinesis_of_ministack._expire_iterators = lambda: cleared_at.append(now)
+    ministack.skip_needless_expiry(kinesis_of_ministack, clock=lambda: now)
+
+    for step_s in (0.0, 1.0, 8.9, 0.1, 0.1, 10.0):
+        now += step_s
+        kinesis_of_ministack._expire_iterators()
+
+    assert cleared_at == pytest.approx([1000.0, 1010.0, 1020.1])
+
+
+def test_the_endpoint_that_is_served_has_these_shortcuts(
+    kinesis_of_ministack: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    served: list[str] = []
+    monkeypatch.setattr(sys, "argv", ["local.ministack"])
+    monkeypatch.setattr(
+        "ministack.app.main", lambda: served.append(kinesis_of_ministack._expire_records.__module__)
+    )
+
+    ministack.main()
+
+    assert served == ["local.ministack"]
