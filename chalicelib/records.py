@@ -91,7 +91,7 @@ def deaggregate(record: Record) -> list[Record]:
         return [record]
     from google.protobuf.message import DecodeError  # 25 ms, and most streams never need it
 
-    aggregate = _aggregated_record()
+    aggregate = aggregated_record()
     try:
         aggregate.ParseFromString(message)
         return [
@@ -110,8 +110,8 @@ def deaggregate(record: Record) -> list[Record]:
         return [record]
 
 
-def _aggregated_record() -> Any:
-    """An empty AggregatedRecord message; importing its module changes sys.path, so that is put back."""
+def aggregated_record() -> Any:
+    """An empty AggregatedRecord message of the KPL's; importing it changes sys.path, which is put back."""
     path = list(sys.path)
     try:
         from aws_kinesis_agg.deaggregator import messages_pb2

@@ -29,6 +29,9 @@ examples:
   # what a trading partner reports: one event for each serialized thing that is named
   python -m producer send --from shipment.jsonld --format epcis
 
+  # as much as the shards take: many events in one record
+  python -m producer send --events 100000 --aggregate
+
   # look before sending
   python -m producer send --events 3 --dry-run
 
@@ -123,6 +126,11 @@ def parser() -> argparse.ArgumentParser:
         "--unordered",
         action="store_true",
         help="faster where few products have most of the events; when the stream refuses some, order is lost",
+    )
+    arrival.add_argument(
+        "--aggregate",
+        action="store_true",
+        help="many events in one record (KPL format, 25 KB): a shard takes more of them, for less money",
     )
 
     where = send.add_argument_group("where to")

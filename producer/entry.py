@@ -13,11 +13,21 @@ Kind = Literal["event", "duplicate", "poison"]
 
 
 class Entry(NamedTuple):
-    """A record before it is put: its data, the key that decides its shard, and why it is sent."""
+    """A record before it is put: its data, the key that decides its shard, and why it is sent.
+
+    An aggregate also has the hash key that decides instead, and the entries that it holds.
+    """
 
     data: bytes
     partition_key: str
     kind: Kind = "event"
+    hash_key: str | None = None
+    holds: tuple["Entry", ...] = ()
+
+    @property
+    def singles(self) -> "tuple[Entry, ...]":
+        """What was asked to be sent: the entries held, or this one."""
+        return self.holds or (self,)
 
 
 class _Keyed(msgspec.Struct, gc=False):

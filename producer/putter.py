@@ -183,7 +183,7 @@ class Putter:
 
     def _take(self, entry: Entry) -> None:
         if reason := refused_because(entry):
-            self.report.rejected.append(Rejected(entry, reason))
+            self._reject(entry, reason)
             return
         item = _Item(entry)
         self._bytes += item.bytes
@@ -212,9 +212,7 @@ class Putter:
 
     def _put(self, items: list[_Item]) -> _Answer:
         """Runs in a thread of the pool."""
-        records: list[PutRecordsRequestEntryTypeDef] = [
-            {"Data": item.entry.data, "PartitionKey": item.entry.partition_key} for item in items
-        ]
+        records = [_record(item.entry) for item in items]
         try:
             answer = self._kinesis.put_records(StreamName=self.report.stream, Records=records)
         except (ClientError, BotoCoreError) as exc:
@@ -244,11 +242,12 @@ class Putter:
             if code := result.get("ErrorCode"):
                 self._try_again(item, f"{code}: {result.get('ErrorMessage')}", answer.at)
                 continue
-            self.report.accepted[item.entry.kind] += 1
             self.report.shards.add(result["ShardId"])
             self._release(item)
-            if self._on_accepted is not None:
-                self._on_accepted(item.entry, result["ShardId"], result["SequenceNumber"], answer.at)
+            for single in item.entry.singles:
+                self.report.accepted[single.kind] += 1
+                if self._on_accepted is not None:
+                    self._on_accepted(single, result["ShardId"], result["SequenceNumber"], answer.at)
         if self._on_answer is not None:
             self._on_answer(self.report)
 
@@ -270,8 +269,7 @@ class Putter:
     def _try_again(self, item: _Item, reason: str, at: float) -> None:
         item.attempts += 1
         if item.attempts >= ATTEMPTS:
-            rejected = Rejected(item.entry, f"{reason} (after {item.attempts} attempts)")
-            self.report.rejected.append(rejected)
+            self._reject(item.entry, f"{reason} (after {item.attempts} attempts)")
             self._release(item)
             return
         self.report.retried += 1
@@ -279,6 +277,9 @@ class Putter:
         pause = self._rng.uniform(0, min(BACKOFF_LIMIT_S, BACKOFF_S * 2**item.attempts))
         due = math.ceil((at + pause) / TICK_S) * TICK_S
         heapq.heappush(self._refused, (due, next(self._tickets), item))
+
+    def _reject(self, entry: Entry, reason: str) -> None:
+        self.report.rejected += [Rejected(single, reason) for single in entry.singles]
 
     def _release(self, item: _Item) -> None:
         """The item is done with: the next one of its key may go."""
@@ -302,4 +303,11 @@ class Putter:
         left = [*self._ready, *(item for _, _, item in self._refused)]
         for behind in self._behind.values():
             left.extend(behind)
-        self.report.unsent.extend(item.entry for item in left)
+        self.report.unsent.extend(single for item in left for single in item.entry.singles)
+
+
+def _record(entry: Entry) -> "PutRecordsRequestEntryTypeDef":
+    record: PutRecordsRequestEntryTypeDef = {"Data": entry.data, "PartitionKey": entry.partition_key}
+    if entry.hash_key is not None:
+        record["ExplicitHashKey"] = entry.hash_key
+    return record

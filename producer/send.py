@@ -17,13 +17,15 @@ from typing import TYPE_CHECKING, BinaryIO
 import boto3
 import msgspec
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from chalicelib import settings
 from cli import stage
 from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE
+from producer import refusals
+from producer.aggregate import Aggregator, open_shards
 from producer.entry import Entry
 from producer.putter import IN_FLIGHT, Putter
 from producer.refusals import StreamUnavailableError
@@ -51,15 +53,21 @@ def _send(args: argparse.Namespace, source: Source) -> int:
     except (BotoCoreError, ValueError) as exc:  # ValueError: AWS_ENDPOINT_URL is no URL
         _say(f"error: {exc}; check AWS_ENDPOINT_URL, AWS_DEFAULT_REGION and AWS_PROFILE")
         return EXIT_UNAVAILABLE
-    unavailable = None
+    unavailable = aggregator = None
     with _stopping_at_ctrl_c(source), _progress(source.total) as show:
         putter = Putter(kinesis, stream, ordered=not args.unordered, rate=args.rate, on_answer=show)
         try:
-            putter.send(source.entries)
+            if args.aggregate:
+                aggregator = _aggregator(kinesis, stream)
+                putter.send(aggregator.records(source.entries))
+            else:
+                putter.send(source.entries)
         except StreamUnavailableError as exc:
             unavailable = exc
         except KeyboardInterrupt:
             source.stop()  # the second Ctrl-C: what has been read is not waited for
+    if aggregator is not None:
+        putter.report.unsent += aggregator.gathered()
     if unavailable is not None:
         _say(f"error: {_remedy(unavailable, kinesis.meta.endpoint_url)}")
         if not putter.report.sent:
@@ -71,6 +79,15 @@ def _send(args: argparse.Namespace, source: Source) -> int:
     if source.is_stopped:
         return EXIT_INTERRUPTED
     return EXIT_FAILED if putter.report.rejected or source.skipped else EXIT_OK
+
+
+def _aggregator(kinesis: "KinesisClient", stream: str) -> Aggregator:
+    """Gathers events into records for the stream's shards.  Raises StreamUnavailableError."""
+    try:
+        return Aggregator(open_shards(kinesis, stream))
+    except (ClientError, BotoCoreError) as exc:
+        unavailable = refusals.unavailable(stream, exc, is_known=False, is_last=True)
+        raise unavailable or StreamUnavailableError("refused", str(exc)) from exc
 
 
 def client() -> "KinesisClient":

@@ -137,6 +137,10 @@ def _check(args: argparse.Namespace) -> None:
             raise ConfigurationError("--forever needs --rate, such as --rate 8")
         if args.events is not None or args.shuffle:
             raise ConfigurationError("--forever goes without --events and --shuffle")
+    if args.aggregate and args.rate is not None:
+        raise ConfigurationError(
+            "--aggregate waits for a record to be full, --rate for the next event: take one"
+        )
     if args.rejects is not None:
         if not Path(args.rejects).absolute().parent.is_dir():
             raise ConfigurationError(f"--rejects: there is no directory for {args.rejects!r}")

@@ -15,7 +15,7 @@ from tests.lambda_events import batch, record
 
 def kpl_message(keys: list[str], inner: list[tuple[int, bytes]]) -> bytes:
     """A KPL protobuf message, written with the library's own definitions."""
-    aggregate = records._aggregated_record()
+    aggregate = records.aggregated_record()
     aggregate.partition_key_table.extend(keys)
     for index, data in inner:
         one = aggregate.records.add()
