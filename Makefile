@@ -1,5 +1,6 @@
 # Every target sets up what it needs; .venv is made again only when the pinned requirements change.
 PYTHON ?= python3
+STAGE ?= dev
 ARGS ?=
 # How many events `demo` and `produce` send; left out, the commands' own defaults hold (2,000, and with --from
 # as many as the input has).
@@ -10,7 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 NODE_READY := node_modules/.ready
 
-.PHONY: help install demo demo-failures serve produce reset test check format clean
+.PHONY: help install demo demo-failures serve produce reset package test check format clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -43,6 +44,9 @@ produce: $(READY) ## put EVENTS events on the stream of a running `make serve`
 
 reset: $(READY) ## forget what `make serve` has stored
 	@$(BIN)/python -m local reset $(ARGS)
+
+package: $(READY) ## template and zip of STAGE (dev), for aws cloudformation deploy
+	@$(BIN)/python -m ops package --stage $(STAGE) $(ARGS)
 
 test: $(READY) $(NODE_READY) ## all tests
 	$(BIN)/python -m pytest $(ARGS)

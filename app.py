@@ -67,8 +67,9 @@ def process_lifecycle(event: KinesisEvent) -> dict[str, Any]:
 
 
 # One message an invocation: a wide range may need all of its time, and a message that waited behind it
-# would use up its receives and be parked without ever having been looked at.
-@app.on_sqs_message(queue=settings.dead_letter_queue(), batch_size=1)
+# would use up its receives and be parked without ever having been looked at.  Two at a time, the fewest that
+# Lambda allows: triage reads the stream and writes the table that ingest needs just then.
+@app.on_sqs_message(queue=settings.dead_letter_queue(), batch_size=1, maximum_concurrency=2)
 def triage_dead_letters(event: SQSEvent) -> dict[str, Any]:
     """Give every record that a dead letter points to its verdict; answer with the partial batch response."""
     from chalicelib import triage, wiring
