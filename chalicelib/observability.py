@@ -8,7 +8,7 @@ import time
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import metrics, settings
+from chalicelib import metrics, settings, tracing
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Logger
@@ -70,6 +70,16 @@ def batch_done(
             {"id": record.id, "partition_key": record.partition_key, "reason": error.reason}
             for record, error in outcome.quarantined[:MOST_NAMED]
         ]
+    tracing.annotate(
+        "ingest",
+        seconds,
+        {
+            "shard_id": facts["shard_id"],
+            "records": outcome.records,
+            "quarantined": len(outcome.quarantined),
+            "unfinished": len(outcome.unfinished),
+        },
+    )
     resume = outcome.earliest_unfinished()
     if resume is None:
         logger().info("batch done", extra=facts)
@@ -133,6 +143,7 @@ def answered(request: "Request", status: int, caller: str, seconds: float) -> No
         "status": status,
         "ms": round(seconds * 1000, 1),
     }
+    tracing.annotate("answer", seconds, {"status": status, "token": caller})
     if status >= 500:
         logger().error("request", extra=facts)
     else:

@@ -14,7 +14,7 @@ it (`lifecycle-<stage>-…`, the names infra/resources.yaml gives), and each can
     LIFECYCLE_OPEN                no               `yes`: without tokens everybody may ask (a laptop's)
     LIFECYCLE_CORS_ORIGIN         none             whose scripts may call the API: an origin, or *
 
-One more is Lambda's own: AWS_LAMBDA_FUNCTION_MEMORY_SIZE.
+Three more are Lambda's own: AWS_LAMBDA_FUNCTION_MEMORY_SIZE, _X_AMZN_TRACE_ID and AWS_XRAY_DAEMON_ADDRESS.
 
 Endpoints are never mentioned here: boto3 honours AWS_ENDPOINT_URL, so "local" is an environment.
 """
@@ -124,6 +124,17 @@ def memory_mb() -> int:
     """The memory that Lambda gives the function; what the deployed one has, where this is not Lambda."""
     value = os.environ.get("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "")
     return int(value) if value.isdecimal() else 1024
+
+
+def trace() -> str:
+    """The invocation's trace header; empty where nothing is traced."""
+    return os.environ.get("_X_AMZN_TRACE_ID") or ""
+
+
+def trace_daemon() -> tuple[str, int] | None:
+    """Where X-Ray's daemon listens, which Lambda gives as an address and a port."""
+    host, _, port = (os.environ.get("AWS_XRAY_DAEMON_ADDRESS") or "").rpartition(":")
+    return (host, int(port)) if host and port.isdecimal() else None
 
 
 def _named(variable: str, suffix: str) -> str:
