@@ -30,6 +30,21 @@ def rendered(stage: str, path: Path = FUNCTIONS) -> str:
     return text.replace(_STAGE, stage)
 
 
+def decorated(function: str) -> dict[str, Any]:
+    """What the decorator of an event handler in app.py says, in the words of Lambda's API."""
+    from app import app
+
+    sources: list[Any] = app.event_sources
+    (source,) = [each for each in sources if each.name == function]
+    said = {
+        "BatchSize": source.batch_size,
+        "MaximumBatchingWindowInSeconds": source.maximum_batching_window_in_seconds,
+    }
+    if getattr(source, "maximum_concurrency", None) is not None:
+        said["ScalingConfig"] = {"MaximumConcurrency": source.maximum_concurrency}
+    return said
+
+
 def properties(stage: str, path: Path = FUNCTIONS) -> dict[str, dict[str, Any]]:
     """The properties of each resource the file names, by logical id."""
     resources = json.loads(rendered(stage, path))["Resources"]

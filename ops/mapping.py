@@ -1,10 +1,10 @@
 """`ops mapping`: what `chalice deploy` cannot say about event source mappings, set and checked.
 
-`chalice deploy` knows batch size, window and starting position.  Everything about failure stands in
-`infra/functions.json`; `apply` brings it to the mappings and functions that were deployed, `check` says where
-they differ.  The order loses nothing: a mapping is told to listen to reported failures first, and only when
-it does is its function told to report them.  Until then, and after a later `chalice deploy`, which takes the
-function's setting back, it raises instead.
+`chalice deploy` knows batch size, window, concurrency and starting position.  Everything about failure stands
+in `infra/functions.json`; `apply` brings both to the mappings and functions that were deployed, `check` says
+where they differ.  The order loses nothing: a mapping is told to listen to reported failures first, and only
+when it does is its function told to report them.  Until then, and after a later `chalice deploy`, which takes
+the function's setting back, it raises instead.
 """
 
 import argparse
@@ -191,7 +191,7 @@ class Deployed:
             return
         (source,) = events.values()
         found = self.mapping(function)
-        for setting, value in source["Properties"].items():
+        for setting, value in {**functions.decorated(function), **source["Properties"]}.items():
             wanted = _resolved(value, found["EventSourceArn"])
             if found.get(setting) != wanted:
                 yield Difference(function, setting, found.get(setting), wanted)

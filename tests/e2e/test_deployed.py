@@ -123,12 +123,15 @@ def test_deploying_arming_drifting_and_deleting(operator: Operator, deployed: Pa
     assert operator.mapping("check") == (EXIT_OK, [])
 
     # What somebody changes by hand is named.
-    lambda_.update_event_source_mapping(UUID=armed["UUID"], MaximumRetryAttempts=7, FunctionResponseTypes=[])
+    lambda_.update_event_source_mapping(
+        UUID=armed["UUID"], BatchSize=9, MaximumRetryAttempts=7, FunctionResponseTypes=[]
+    )
     lambda_.update_function_configuration(FunctionName=API, Timeout=3)
     code, differences = operator.mapping("check")
     assert code == EXIT_FAILED
     assert sorted(differences) == [
         ("api_handler", "Timeout"),
+        ("process_lifecycle", "BatchSize"),
         ("process_lifecycle", "FunctionResponseTypes"),
         ("process_lifecycle", "MaximumRetryAttempts"),
     ]
