@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from chalicelib.errors import ConfigurationError
 
@@ -40,9 +41,25 @@ def use(stage: str | None) -> None:
 
 
 def fill(stage: str, config: Path = CONFIG) -> None:
-    """Set what the stage's environment says and this process's environment does not."""
-    for name, value in environment(stage, config).items():
+    """Set what the stage's environment says and this process's environment does not.
+
+    A stage that brings its own endpoint brings the credentials and the region for it: those of somebody's
+    shell belong to AWS, and neither fit there nor should go there.  An endpoint that is set already wins,
+    and what the shell says about AWS holds for it.
+    """
+    variables = environment(stage, config)
+    if "AWS_ENDPOINT_URL" in variables and not os.environ.get("AWS_ENDPOINT_URL"):
+        for name in [name for name in os.environ if name.startswith("AWS_")]:
+            del os.environ[name]
+        _bypass_proxy(urlsplit(variables["AWS_ENDPOINT_URL"]).hostname or "")
+    for name, value in variables.items():
         os.environ.setdefault(name, value)
+
+
+def _bypass_proxy(host: str) -> None:
+    """A proxy for the outside world has no way to this machine's loopback."""
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, (os.environ.get(name), host)))
 
 
 def child_environment(overrides: Mapping[str, str]) -> dict[str, str]:

@@ -190,13 +190,15 @@ def test_other_origins_may_ask_only_where_the_operator_says_so(client: Client) -
         "print(h['Access-Control-Allow-Origin'], h['Access-Control-Expose-Headers'])"
     )
     for origin, code, out in (
-        ("https://portal.example", 0, "https://portal.example ETag,Link\n"),
-        ("*", 0, "* ETag,Link\n"),
-        ("portal", 1, ""),
+        ("https://portal.example", 0, ["https://portal.example ETag,Link"]),
+        ("*", 0, ["* ETag,Link"]),
+        ("portal", 1, []),
     ):
         environment = {**os.environ, "LIFECYCLE_CORS_ORIGIN": origin}
         ran = subprocess.run(
             [sys.executable, "-c", program], cwd=ROOT, env=environment, capture_output=True, text=True
         )
-        assert (ran.returncode, ran.stdout) == (code, out), ran.stderr
+        assert (ran.returncode, ran.stdout.splitlines()[-1:]) == (code, out), (
+            ran.stderr
+        )  # the log comes first
         assert code == 0 or "LIFECYCLE_CORS_ORIGIN: expected * or an origin" in ran.stderr
