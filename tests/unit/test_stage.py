@@ -33,7 +33,7 @@ def test_a_stages_variables_win_over_those_of_all_stages(config: Path) -> None:
 
 
 def test_a_stage_that_is_not_configured_is_a_sentence(config: Path) -> None:
-    with pytest.raises(ConfigurationError, match="stage 'qa' is not in .* it has laptop, prod"):
+    with pytest.raises(ConfigurationError, match=r"stage 'qa' is not in .* it has laptop, prod"):
         stage.environment("qa", config)
 
 
