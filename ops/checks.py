@@ -15,7 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib import auth, settings
 from chalicelib.errors import ConfigurationError
 from cli import template
-from ops import functions, mapping, stack
+from ops import functions, reconcile, stack
 from ops.deployed import PROCESS, TRIAGE, Deployment, listed
 from ops.output import CommandError
 
@@ -98,7 +98,7 @@ def _partial(deployment: Deployment) -> tuple[bool, str]:
     for function, described in ((PROCESS, deployment.ingest_mapping), (TRIAGE, deployment.triage_mapping)):
         variables = deployment.functions[function].get("Environment", {}).get("Variables", {})
         listens = described.get("FunctionResponseTypes") == ["ReportBatchItemFailures"]
-        reports = variables.get(mapping.PARTIAL_RESPONSES) == "on"
+        reports = variables.get(reconcile.PARTIAL_RESPONSES) == "on"
         found[function] = {
             (True, True): "yes",
             (True, False): "listened to, not reported",
@@ -186,7 +186,7 @@ def _sized(deployment: Deployment) -> tuple[bool, str]:
     wanted = functions.properties(deployment.stage)
     wrong = [
         f"{function} {setting} {deployment.functions[function][setting]}, expected {wanted[id_][setting]}"
-        for id_, function in mapping.FUNCTIONS.items()
+        for id_, function in reconcile.FUNCTIONS.items()
         for setting in ("Timeout", "MemorySize")
         if deployment.functions[function][setting] != wanted[id_][setting]
     ]

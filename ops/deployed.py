@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any
 
 from chalicelib import settings
-from ops import aws, mapping, policies
+from ops import aws, policies, reconcile
 
 PROCESS: policies.Function = "process_lifecycle"
 TRIAGE: policies.Function = "triage_dead_letters"
@@ -17,7 +17,7 @@ class Deployment:
     def __init__(self, stage: str) -> None:
         self.stage = stage
         self._lambda = aws.lambda_()
-        self._mappings = mapping.Deployed(self._lambda, stage)
+        self._mappings = reconcile.Deployed(self._lambda, stage)
 
     @cached_property
     def ingest_mapping(self) -> dict[str, Any]:

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from botocore.exceptions import ClientError
 
 from chalicelib import settings
 from chalicelib.errors import ConfigurationError
 from cli import template
 from cli.exits import EXIT_FAILED, EXIT_OK
-from ops import arguments, aws
+from ops import arguments
 from ops.output import CommandError, say, table, tell_json
 
 if TYPE_CHECKING:
@@ -80,6 +79,8 @@ def add(nouns: arguments.Commands) -> None:
 
 def apply(args: argparse.Namespace) -> int:
     """Show the changes, ask, apply, wait.  The changes are the answer."""
+    from ops import aws
+
     stage = settings.stage()
     wanted = parameters(stage, STAGES)
     cloudformation = aws.cloudformation()
@@ -224,6 +225,8 @@ class Deployment:
             self._sleep(_POLL_S)
 
     def _status(self) -> str | None:
+        from botocore.exceptions import ClientError
+
         try:
             status: str = self._client.describe_stacks(StackName=self.name)["Stacks"][0]["StackStatus"]
         except ClientError as exc:

@@ -13,7 +13,7 @@ from chalicelib import settings
 from chalicelib.errors import ConfigurationError
 from cli import template
 from ops import functions, policies
-from ops.mapping import FUNCTIONS
+from ops.reconcile import FUNCTIONS
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG: dict[str, Any] = json.loads((ROOT / ".chalice" / "config.json").read_text())
