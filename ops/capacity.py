@@ -1,0 +1,186 @@
+"""What a load takes: shards, units, bytes, invocations.  Arithmetic only.
+
+The only place that knows AWS's units and limits as numbers.  KB, MB and GB are powers of 1,024, as the
+Kinesis pricing page says of its KB.  Where a figure is a choice or was measured here, its comment says so.
+"""
+
+import math
+from dataclasses import dataclass
+
+KB = 1024
+MB = 1024 * KB
+GB = 1024 * MB
+
+HOURS_A_MONTH = 730  # AWS's own convention in its calculators
+SECONDS_A_MONTH = HOURS_A_MONTH * 3600
+
+# A shard (Kinesis developer guide, "Quotas and limits").
+SHARD_IN_RECORDS_S = 1000
+SHARD_IN_BYTES_S = MB
+SHARD_OUT_BYTES_S = 2 * MB
+SHARD_READS_S = 5
+
+#: A new on-demand stream takes 4 MB or 4,000 records a second, as four shards would (same page).
+ON_DEMAND_SHARDS = 4
+
+#: What is left free so that uneven keys and growth do not throttle at once.
+HEADROOM = 0.2
+
+#: A record's data is billed in payload units (Kinesis pricing page).
+PUT_UNIT_BYTES = 25 * KB
+
+#: What a stored item weighs more than the event on the wire: the position replaces punctuation.  Median
+#: of generated events, DynamoDB's rules of size; single events differ by a few bytes.
+ITEM_OVERHEAD_BYTES = 52
+
+#: What DynamoDB stores beside an item, for the bill of storage (developer guide, "Table size").
+STORAGE_OVERHEAD_BYTES = 100
+
+#: Our producer's partition key is the serial; generated ones have this many bytes.
+KEY_BYTES = 11
+
+#: The KPL's frame: magic, checksum and explicit fields of an aggregated record; and what an event in it adds
+#: beside its data, its partition key included (kinesis-aggregation, aggregation-format.md).
+AGGREGATE_FRAME_BYTES = 20
+AGGREGATE_EVENT_BYTES = KEY_BYTES + 10
+
+#: A new on-demand table (DynamoDB developer guide, "Warm throughput").
+NEW_TABLE_WRITE_UNITS_S = 4000
+
+#: CPU grows with memory and reaches one core here (Lambda developer guide, "Configure memory").
+ONE_CPU_MB = 1769
+
+# What the handler takes, measured on one core of a laptop: CPU of an invocation, CPU of a record in it.
+HANDLER_CPU_S = 0.0025
+RECORD_CPU_S = 0.00008
+
+#: One BatchWriteItem on AWS, and how many events go through at a time: 8 requests of 25.  An assumption.
+WRITE_LATENCY_S = 0.01
+WRITES_AT_ONCE = 200
+
+#: How often Lambda reads a shard (Lambda developer guide, "Using Lambda with Kinesis").
+POLL_S = 1.0
+
+#: One invocation's event: at most, and what a record adds beside its data in base64 (Lambda developer guide,
+#: "Lambda quotas"; the record's metadata as in the guide's example).
+MAX_EVENT_BYTES = 6 * MB
+EVENT_RECORD_BYTES = 532
+
+#: Parallelization factor: at most (CreateEventSourceMapping).
+MAX_PARALLELIZATION = 10
+
+#: Log bytes of an invocation: our line with its metrics (1,000 bytes for a small batch) and
+#: Lambda's START, END and REPORT.
+LOG_BYTES = 1500
+
+#: Five pollers that wait 20 s each (Lambda developer guide, "Using Lambda with Amazon SQS").
+QUEUE_POLLS_S = 5 / 20
+
+
+@dataclass(frozen=True, slots=True)
+class Aggregation:
+    """How events go into records."""
+
+    events_a_record: int
+    record_bytes: int  # data and partition key
+
+
+def one_by_one(event_bytes: int) -> Aggregation:
+    """A record per event."""
+    return Aggregation(1, event_bytes + KEY_BYTES)
+
+
+def aggregated(event_bytes: int, at_most: int | None = None) -> Aggregation:
+    """As many events as fit into one payload unit, or `at_most`; one too large for company goes alone."""
+    frame = AGGREGATE_FRAME_BYTES + KEY_BYTES
+    fitting = (PUT_UNIT_BYTES - frame) // (event_bytes + AGGREGATE_EVENT_BYTES)
+    if at_most is not None:
+        fitting = min(fitting, at_most)
+    if fitting < 2:
+        return one_by_one(event_bytes)
+    return Aggregation(fitting, frame + fitting * (event_bytes + AGGREGATE_EVENT_BYTES))
+
+
+def item_bytes(event_bytes: int) -> int:
+    """What DynamoDB counts for an event."""
+    return event_bytes + ITEM_OVERHEAD_BYTES
+
+
+def write_units(event_bytes: int) -> int:
+    """Write units of one event: one a started KB; the table has no index."""
+    return math.ceil(item_bytes(event_bytes) / KB)
+
+
+def put_units(record_bytes: int) -> int:
+    """PUT payload units of one record."""
+    return math.ceil(record_bytes / PUT_UNIT_BYTES)
+
+
+def rounded_to_kb(record_bytes: int) -> int:
+    """Bytes that on-demand bills for one record: each is rounded up to 1 KB."""
+    return math.ceil(record_bytes / KB) * KB
+
+
+def records(events: float, aggregation: Aggregation) -> float:
+    """Records that carry so many events (or records a second, given events a second)."""
+    return events / aggregation.events_a_record
+
+
+def shards_for(events_s: float, aggregation: Aggregation, headroom: float = HEADROOM) -> int:
+    """Shards that take so many events a second, by records and by bytes, with headroom."""
+    records_s = records(events_s, aggregation) * (1 + headroom)
+    by_records = records_s / SHARD_IN_RECORDS_S
+    by_bytes = records_s * aggregation.record_bytes / SHARD_IN_BYTES_S
+    return max(1, math.ceil(by_records), math.ceil(by_bytes))
+
+
+def shard_events_s(aggregation: Aggregation) -> float:
+    """Events a second that one shard takes in."""
+    records_s = min(SHARD_IN_RECORDS_S, SHARD_IN_BYTES_S / aggregation.record_bytes)
+    return records_s * aggregation.events_a_record
+
+
+def records_an_invocation(batch_size: int, record_bytes: int) -> int:
+    """Records in a full batch: the batch size, unless Lambda's limit for an event comes first."""
+    encoded = math.ceil(record_bytes / 3) * 4 + EVENT_RECORD_BYTES
+    return max(1, min(batch_size, MAX_EVENT_BYTES // encoded))
+
+
+def handler_s(events: float, memory_mb: int) -> float:
+    """Seconds that an invocation takes: CPU at this memory, and waiting for DynamoDB."""
+    slower = max(1.0, ONE_CPU_MB / memory_mb)
+    waits = math.ceil(events / WRITES_AT_ONCE)
+    return (HANDLER_CPU_S + events * RECORD_CPU_S) * slower + waits * WRITE_LATENCY_S
+
+
+def lane_events_s(batch_events: float, memory_mb: int) -> float:
+    """Events a second that one invocation after the other stores, with full batches."""
+    return batch_events / handler_s(batch_events, memory_mb)
+
+
+def parallelization_for(events_s: float, shards: int, lane_s: float, headroom: float = HEADROOM) -> int:
+    """The smallest parallelization factor that keeps up; may exceed what Lambda allows."""
+    return max(1, math.ceil(events_s * (1 + headroom) / (shards * lane_s)))
+
+
+def invocations_a_second(
+    events_s: float, aggregation: Aggregation, lanes: int, batch_size: int, window_s: float = 0.0
+) -> float:
+    """Invocations a second under an even load.
+
+    A lane is looked at once a second, or once a window; it invokes when something has come since.  Arrivals
+    are taken as Poisson, so nothing has come with probability e^-expected.
+    """
+    interval_s = max(POLL_S, window_s)
+    expected = records(events_s, aggregation) / lanes * interval_s
+    return lanes * max(-math.expm1(-expected), expected / batch_size) / interval_s
+
+
+def traces_a_second(invocations_s: float) -> float:
+    """X-Ray traces under its default rule: one a second and 5 % of the rest."""
+    return min(1.0, invocations_s) + 0.05 * max(0.0, invocations_s - 1.0)
+
+
+def read_units(events: int, event_bytes: int) -> float:
+    """Read units of one eventually consistent Query over so many events: half a unit a started 4 KB."""
+    return math.ceil(events * item_bytes(event_bytes) / (4 * KB)) / 2

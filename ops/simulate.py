@@ -1,0 +1,298 @@
+"""`ops simulate`: what would happen to a load on AWS, without putting a single record anywhere.
+
+Options in, a simulated run (`simulation.py`) out: as a table, as JSON, as a plot.
+"""
+
+import argparse
+import json
+import math
+import random
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE
+from ops import arguments, capacity, svg
+from ops.output import CommandError, duration, say, table, tell, tell_json
+from ops.scenario import Load, Result, Settings
+
+FUNCTIONS = Path(__file__).resolve().parent.parent / "infra" / "functions.json"
+
+EXAMPLES = """\
+  # a burst of 100,000 on what infra/ describes
+  python -m ops simulate
+
+  # the same on one shard and a table that takes 500 writes a second; fail unless it is stored in a minute
+  python -m ops simulate --shards 1 --write-units 500 --within 60
+
+  # an hour of a billion events a day on 14 shards, with a plot
+  python -m ops simulate --events-a-day 1000000000 --hours 1 --shards 14 --write-units 20000 --svg run.svg
+
+  # an even flow with a burst in it, crashes now and then, figures for a program
+  python -m ops simulate --events-a-day 660000 --hours 0.5 --burst 100000 --burst-at 600 --failing 0.01 --json
+
+exit codes:
+  0    every event was stored, and with --within in time
+  1    not in time, or records were rejected by the producer or ended as dead letters
+  2    the command line is unusable, or the plot cannot be written
+"""
+
+#: What a new sandbox takes before its first invocation.  Measured on a laptop; AWS is of that order.
+COLD_START_S = 0.8
+
+#: What a provisioned table saves up (DynamoDB developer guide, "Burst and adaptive capacity").
+SAVED_S = 300.0
+
+#: From so many invocations on it is said how long it will take.
+MANY = 5_000_000
+_INVOCATIONS_A_SECOND = 60_000
+
+
+def add(nouns: arguments.Commands) -> None:
+    """Add the noun to the command line."""
+    parser = arguments.command(nouns, "simulate", "run a load through a simulated deployment", EXAMPLES)
+    default = Settings()
+    load = parser.add_argument_group("the load")
+    _number(load, "--burst", "events that come at once (100000; none with --events-a-day)", whole=True)
+    _number(load, "--burst-at", "second of the run at which they come", 0.0, least=0.0)
+    _number(load, "--producers", "processes that put the burst", Load().producers, whole=True)
+    _number(load, "--events-a-day", "an even flow beside the burst", whole=True)
+    _number(load, "--hours", "how long the even flow lasts", 1.0, most=24 * 31)
+    _number(
+        load, "--bytes", "bytes of an event as it is sent", Load().event_bytes, whole=True, most=capacity.MB
+    )
+    _number(
+        load, "--products", "keys that the events belong to (so many that shards get equal parts)", whole=True
+    )
+    pipeline = parser.add_argument_group("the deployment")
+    _number(pipeline, "--shards", "shards of the stream", default.shards, whole=True, most=10_000)
+    _number(pipeline, "--batch-size", "records in an invocation", default.batch_size, whole=True, most=10_000)
+    _number(pipeline, "--window", "batching window in seconds", default.window_s, least=0.0, most=300)
+    _number(pipeline, "--parallelization", "lanes a shard", _deployed("parallelization"), whole=True, most=10)
+    _number(
+        pipeline, "--memory", "MB of the function", _deployed("memory"), whole=True, least=128, most=10_240
+    )
+    _number(pipeline, "--handler-ms", "time of an invocation beside its records (by memory)", least=0.0)
+    _number(pipeline, "--record-ms", "time of a record in an invocation (by memory)", least=0.0)
+    _number(pipeline, "--cold-start-ms", "time of a new sandbox's start", COLD_START_S * 1000, least=0.0)
+    _number(pipeline, "--concurrency", "invocations at once", default.concurrency, whole=True)
+    _number(pipeline, "--write-units", "write units a second of the table", default.write_units_s, least=1.0)
+    pipeline.add_argument(
+        "--provisioned", action="store_true", help="the table saves up to 300 s of unused units"
+    )
+    _number(pipeline, "--failing", "share of invocations that crash", default.failing, least=0.0, most=0.99)
+    _number(parser, "--within", "seconds in which a burst, or everything, has to be stored")
+    _number(parser, "--seed", "the same one gives the same run", 1, whole=True, least=0)
+    parser.add_argument("--svg", type=Path, metavar="FILE", help="plot the run over time")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Simulate; 1 when it does not end well."""
+    from ops.simulation import simulate  # it takes its rules from code that needs botocore: not for --help
+
+    load, settings = _load(args), _settings(args)
+    expected = load.events / max(1.0, settings.batch_size)
+    if load.events_s:
+        interval_s = max(settings.poll_s, settings.window_s)
+        lanes = settings.shards * settings.parallelization
+        expected = max(expected, lanes * load.seconds / interval_s)
+    if expected > MANY:
+        say(f"about {expected:,.0f} invocations: this takes {duration(expected / _INVOCATIONS_A_SECOND)}")
+    result = simulate(settings, load, random.Random(args.seed))
+    if args.svg is not None:
+        try:
+            args.svg.write_text(_plot(load, settings, result), encoding="utf-8")
+        except OSError as exc:
+            raise CommandError(f"{args.svg}: {exc.strerror}", EXIT_USAGE) from exc
+    takes_s = result.drained_s if result.burst_stored_s is None else result.burst_stored_s
+    is_good = result.stored == result.events and (args.within is None or takes_s <= args.within)
+    if args.json:
+        tell_json(as_json(load, settings, result))
+    else:
+        _tell(load, result)
+        if args.svg is not None:
+            say(f"the plot is in {args.svg}")
+    if args.within is not None and takes_s > args.within:
+        say(f"not in time: {takes_s:,.1f} s instead of {args.within:g}")
+    return EXIT_OK if is_good else EXIT_FAILED
+
+
+def as_json(load: Load, settings: Settings, result: Result) -> dict[str, Any]:
+    """Everything, the timeline included; seconds with milliseconds, a limit that is none as null."""
+    answer = {
+        "load": asdict(load),
+        "settings": asdict(settings),
+        **asdict(result),
+        "batch_mean": result.batch_mean,
+        "backlog": [[at, left] for at, left in _backlog(load, result)],
+        "timeline": [moment._asdict() for moment in result.timeline],
+    }
+    rounded = _rounded(answer)
+    assert isinstance(rounded, dict)
+    return rounded
+
+
+def _tell(load: Load, result: Result) -> None:
+    def seconds(value: float | None) -> str:
+        return "" if value is None else f"{value:,.1f} s"
+
+    rows = [
+        ("events", f"{result.events:,}"),
+        ("stored", f"{result.stored:,}"),
+        ("everything stored after", seconds(result.drained_s)),
+        ("the burst stored after", seconds(result.burst_stored_s)),
+        ("iterator age, at most", seconds(result.iterator_age_s)),
+        *((f"stream to table, {rank}", seconds(value)) for rank, value in result.latency_s.items()),
+        ("invocations", f"{result.invocations:,}"),
+        ("records in one", f"{result.batch_mean:,.0f}"),
+        ("at once, at most", f"{result.concurrency:,}"),
+        ("time in the function", seconds(result.lambda_s)),
+        ("cold starts", f"{result.cold_starts:,}"),
+        ("failed", f"{result.failed_invocations:,}"),
+        ("ended in part for want of time", f"{result.partial_invocations:,}"),
+        ("invocations without room", f"{result.concurrency_throttles:,}"),
+        ("times a shard refused a record", f"{result.put_throttles:,}"),
+        ("write requests that DynamoDB refused", f"{result.write_throttles:,}"),
+        ("rejected by the producer", f"{result.rejected:,}"),
+        ("dead letters", f"{result.dead_lettered:,}"),
+    ]
+    table(("what", "how much"), [row for row in rows if row[1]])
+    tell("")
+    steps = result.timeline[:: max(1, math.ceil(len(result.timeline) / 10))]
+    left = dict(_backlog(load, result))
+    table(
+        ("after", "not stored yet", "iterator age", "invocations", "throttled writes"),
+        [
+            (
+                f"{moment.at:,.1f} s",
+                f"{left[moment.at]:,}",
+                seconds(moment.iterator_age_s),
+                f"{moment.invocations:,}",
+                f"{moment.throttles:,}",
+            )
+            for moment in steps
+        ],
+    )
+
+
+def _plot(load: Load, settings: Settings, result: Result) -> str:
+    width_s = result.timeline[0].at if result.timeline else 1.0
+    return svg.plot(
+        f"{result.events:,} events, {settings.shards} shards, {settings.parallelization} lanes each, "
+        f"batches of {settings.batch_size}",
+        [
+            svg.Panel("events offered and not stored yet", _backlog(load, result)),
+            svg.Panel(
+                "iterator age in seconds", [(each.at, each.iterator_age_s) for each in result.timeline]
+            ),
+            svg.Panel(
+                "events stored a second", [(each.at, each.stored / width_s) for each in result.timeline]
+            ),
+            svg.Panel(
+                "write requests throttled a second",
+                [(each.at, each.throttles / width_s) for each in result.timeline],
+            ),
+        ],
+    )
+
+
+def _backlog(load: Load, result: Result) -> list[tuple[float, int]]:
+    """How many events had been offered and not stored at the end of each stretch."""
+    left, stored = [], 0
+    for moment in result.timeline:
+        stored += moment.stored
+        left.append(
+            (moment.at, max(0, load.offered_by(moment.at) - stored - result.dead_lettered - result.rejected))
+        )
+    return left
+
+
+def _load(args: argparse.Namespace) -> Load:
+    burst = args.burst
+    if burst is None:
+        burst = 0 if args.events_a_day else 100_000
+    events_s = (args.events_a_day or 0) / 86_400
+    return Load(
+        events_s=events_s,
+        seconds=args.hours * 3600 if events_s else 0.0,
+        burst=burst,
+        burst_at=args.burst_at,
+        producers=args.producers,
+        event_bytes=args.bytes,
+        keys=args.products,
+    )
+
+
+def _settings(args: argparse.Namespace) -> Settings:
+    handler_s, record_s = handler_times(args.memory)
+    if args.handler_ms is not None:
+        handler_s = args.handler_ms / 1000
+    if args.record_ms is not None:
+        record_s = args.record_ms / 1000
+    return Settings(
+        shards=args.shards,
+        batch_size=args.batch_size,
+        window_s=args.window,
+        parallelization=args.parallelization,
+        handler_s=handler_s,
+        record_s=record_s,
+        cold_start_s=args.cold_start_ms / 1000,
+        concurrency=args.concurrency,
+        write_units_s=args.write_units,
+        saved_s=SAVED_S if args.provisioned else 1.0,
+        failing=args.failing,
+    )
+
+
+def handler_times(memory_mb: int) -> tuple[float, float]:
+    """Seconds of an invocation and of each of its records, as measured and scaled by memory."""
+    slower = max(1.0, capacity.ONE_CPU_MB / memory_mb)
+    handler_s = capacity.HANDLER_CPU_S * slower + capacity.WRITE_LATENCY_S
+    return handler_s, capacity.RECORD_CPU_S * slower + capacity.WRITE_LATENCY_S / capacity.WRITES_AT_ONCE
+
+
+def _deployed(what: str) -> int:
+    """What `infra/functions.json` says of the ingest function."""
+    process = json.loads(FUNCTIONS.read_text())["Resources"]["ProcessLifecycle"]["Properties"]
+    if what == "memory":
+        return int(process["MemorySize"])
+    return int(process["Events"]["ProcessLifecycleKinesisEventSource"]["Properties"]["ParallelizationFactor"])
+
+
+def _number(
+    group: "argparse._ActionsContainer",
+    name: str,
+    help: str,
+    default: float | None = None,
+    *,
+    whole: bool = False,
+    least: float | None = None,
+    most: float = 1e13,
+) -> None:
+    """An option that is a number within bounds; above 0 unless `least` says otherwise."""
+    kind = int if whole else float
+
+    def parse(text: str) -> float:
+        try:
+            number = kind(text)
+        except ValueError as exc:
+            raise argparse.ArgumentTypeError(f"expected a number, got {text!r}") from exc
+        is_enough = number > 0 if least is None else number >= least
+        if not (is_enough and number <= most):
+            floor = "more than 0" if least is None else f"{least:g} or more"
+            raise argparse.ArgumentTypeError(f"expected {floor}, at most {most:g}, got {text}")
+        return number
+
+    shown = help if default is None else f"{help} ({default:g})"
+    group.add_argument(name, type=parse, default=default, metavar="N", help=shown)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 3) if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _rounded(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(each) for each in value]
+    return value

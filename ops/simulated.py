@@ -1,0 +1,176 @@
+"""The parts of a simulated pipeline: records on their way, what a shard takes in, what a table takes.
+
+Pure.  The only place that knows how records are aggregated: those that a shard took in between two reads are
+one chunk, a count with the times of its first and last record, spread evenly between them.  A read, a batch
+and a retry split chunks; nothing ever looks at a single record, so that a billion of them cost no more than
+their invocations do.
+"""
+
+import math
+from collections import deque
+from typing import NamedTuple
+
+
+class Chunk(NamedTuple):
+    """Records that arrived evenly between two moments."""
+
+    records: int
+    first_at: float
+    last_at: float
+
+
+class Queue:
+    """Chunks, oldest first."""
+
+    __slots__ = ("_chunks", "count")
+
+    def __init__(self) -> None:
+        self._chunks: deque[Chunk] = deque()
+        self.count = 0
+
+    def put(self, chunk: Chunk) -> None:
+        """Put records behind the others."""
+        self._chunks.append(chunk)
+        self.count += chunk.records
+
+    def take(self, at_most: int) -> list[Chunk]:
+        """Take records off the front."""
+        taken = []
+        left = min(at_most, self.count)
+        self.count -= left
+        while left:
+            chunk = self._chunks[0]
+            if chunk.records <= left:
+                self._chunks.popleft()
+                taken.append(chunk)
+                left -= chunk.records
+            else:
+                front, self._chunks[0] = split(chunk, left)
+                taken.append(front)
+                left = 0
+        return taken
+
+
+def split(chunk: Chunk, count: int) -> tuple[Chunk, Chunk]:
+    """The first `count` records of a chunk, and the rest."""
+    middle = chunk.first_at + (chunk.last_at - chunk.first_at) * count / chunk.records
+    return Chunk(count, chunk.first_at, middle), Chunk(chunk.records - count, middle, chunk.last_at)
+
+
+class Inlet:
+    """The way into one shard: as much as its limit lets in, a second's worth of which may come at once.
+
+    An even flow is a fluid: what comes too fast waits at its producers and is in as soon as there is room.
+    A burst is offered request by request, and told what was refused.
+    """
+
+    __slots__ = (
+        "_at",
+        "_come",
+        "_first_at",
+        "_flow_ends_at",
+        "_flow_s",
+        "_handed",
+        "_last_at",
+        "_limit_s",
+        "_put",
+        "_tokens",
+        "_total",
+        "_waiting",
+    )
+
+    def __init__(self, flow_s: float, flow_ends_at: float, flow_total: int, limit_s: float) -> None:
+        """The flow and the limit are in records a second."""
+        self._flow_s = flow_s
+        self._flow_ends_at = flow_ends_at
+        self._total = flow_total
+        self._limit_s = self._tokens = limit_s
+        self._at = self._come = self._waiting = 0.0
+        self._handed = 0  # records of the flow that were handed out
+        self._put = 0  # records of bursts that were taken in and not yet handed out
+        self._first_at: float | None = None
+        self._last_at = 0.0
+
+    @property
+    def is_drained(self) -> bool:
+        """Whether all that was offered so far, and all of the flow, was handed out."""
+        return self._handed == self._total and not self._put
+
+    def offer(self, records: int, now: float) -> int:
+        """How many of these the shard takes in now; the rest is refused."""
+        self._advance(now)
+        taken = records if self._tokens == math.inf else min(records, int(self._tokens))
+        if taken:
+            self._tokens -= taken
+            self._put += taken
+            self._mark(now, now)
+        return taken
+
+    def until(self, now: float) -> Chunk | None:
+        """What the shard has taken in since the last call; None for nothing."""
+        self._advance(now)
+        is_over = self._at >= self._flow_ends_at and self._waiting < 1e-6
+        come = self._total if is_over else min(self._total, int(self._come))
+        records = come - self._handed + self._put
+        if not records:
+            return None
+        self._handed, self._put = come, 0
+        chunk = Chunk(records, now if self._first_at is None else self._first_at, min(now, self._last_at))
+        self._first_at = None
+        return chunk
+
+    def _advance(self, now: float) -> None:
+        if self._at < self._flow_ends_at < now:
+            self._span(self._flow_ends_at, self._flow_s)
+        self._span(now, self._flow_s if self._at < self._flow_ends_at else 0.0)
+
+    def _span(self, ends_at: float, flow_s: float) -> None:
+        """Go on to a moment up to which the flow stays the same."""
+        length = ends_at - self._at
+        if length <= 0:
+            return
+        if self._limit_s < math.inf:
+            supply = self._waiting + flow_s * length
+            room = self._tokens + self._limit_s * length
+            taken = min(supply, room)
+            self._waiting = supply - taken
+            self._tokens = min(self._limit_s, room - taken)
+        else:
+            taken = flow_s * length
+        if taken > 0:
+            # Without more coming, what waited was in as soon as there was room for it.
+            last_at = ends_at if flow_s or self._waiting else self._at + min(length, taken / self._limit_s)
+            self._mark(self._at, last_at)
+            self._come += taken
+        self._at = ends_at
+
+    def _mark(self, first_at: float, last_at: float) -> None:
+        if self._first_at is None:
+            self._first_at = first_at
+        self._last_at = max(self._last_at, last_at)
+
+
+class Table:
+    """DynamoDB's write capacity: so many units a second, and what was saved up.
+
+    Keys are taken to spread evenly over its partitions.
+    """
+
+    __slots__ = ("_at", "_capacity", "_tokens", "_units_s")
+
+    def __init__(self, units_s: float, saved_s: float) -> None:
+        """`saved_s` is how many seconds' worth may be saved up: 1 on demand, 300 provisioned."""
+        self._units_s = units_s
+        self._capacity = units_s * max(1.0, saved_s)
+        self._tokens = self._capacity
+        self._at = 0.0
+
+    def take(self, units: float, now: float) -> float:
+        """As many of these units as there are at this moment."""
+        if self._units_s == math.inf:
+            return units
+        self._tokens = min(self._capacity, self._tokens + (now - self._at) * self._units_s)
+        self._at = now
+        given = min(units, float(int(self._tokens)))
+        self._tokens -= given
+        return given
