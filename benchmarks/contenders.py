@@ -128,7 +128,7 @@ def tuned_batch() -> Handler:
             puts: list[Any] = []
             for record in records[start : start + 25]:
                 sent = json.loads(base64.b64decode(record["kinesis"]["data"]))
-                puts.append({"PutRequest": {"Item": _item(sent, attribute(sent["metadata"]))}})
+                puts.append({"PutRequest": {"Item": mapped_item(sent)}})
             dynamodb.batch_write_item(RequestItems={TABLE: puts})
 
     return handle
@@ -142,6 +142,11 @@ CONTENDERS: dict[str, Callable[[], Handler]] = {
     "powertools": powertools,
     "tuned_batch": tuned_batch,
 }
+
+
+def mapped_item(sent: dict[str, Any]) -> dict[str, Any]:
+    """An event as an item whose metadata is a map."""
+    return _item(sent, attribute(sent["metadata"]))
 
 
 def attribute(value: Any) -> dict[str, Any]:

@@ -19,7 +19,10 @@ def show(lines: Sequence[Line]) -> None:
         table.add_column(name, justify="left" if isinstance(lines[0][name], str) else "right")
     for line, between in zip(lines, spread, strict=True):
         table.add_row(*(_cell(line.get(name), between.get(name)) for name in columns))
-    Console().print(table)
+    console = Console()
+    if not console.is_terminal:
+        console.width = 160  # a file has no edge
+    console.print(table)
 
 
 def _cell(value: object, between: list[float] | None) -> str:
