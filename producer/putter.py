@@ -157,7 +157,7 @@ class Putter:
                     pulled += 1
                     self._take(entry)
             # A request leaves when it is full, or when waiting would not fill it.
-            is_paced = pulled >= due and not is_exhausted
+            is_paced = self._rate is not None and pulled >= due and not is_exhausted
             is_urgent = is_exhausted or is_idle or not self._has_room() or now - sent_at >= PACE_S
             if len(self._under_way) < self._in_flight and (
                 len(self._ready) >= MAX_RECORDS or (self._ready and is_urgent)
