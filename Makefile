@@ -49,7 +49,7 @@ package: $(READY) ## template and zip of STAGE (dev), for aws cloudformation dep
 	@$(BIN)/python -m ops package --stage $(STAGE) $(ARGS)
 
 test: $(READY) $(NODE_READY) ## all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 check: $(READY) ## format, lint, types
 	$(BIN)/ruff format --check .
