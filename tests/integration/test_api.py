@@ -10,7 +10,7 @@ from chalice.test import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib import wiring
+from chalicelib import cursors, wiring
 from tests.asking import at, flat, follow, keep, notes, numbers, refusal
 from tests.lambda_events import wire
 
@@ -219,6 +219,17 @@ def test_a_cursor_is_good_for_its_product_and_its_query_only(client: Client) -> 
     ):
         assert "made for another product or query" in refusal(client.http.get(path))
     assert numbers(client.http.get(f"/products/SN-1/events?order=asc&limit=3&cursor={cursor}")) == [2, 3, 4]
+
+
+def test_a_forged_cursor_leads_nowhere_outside_its_query(client: Client) -> None:
+    keep(client, *notes(5))
+    since = at(3).replace("Z", ".000000Z")
+    outside = f"{at(1).replace('Z', '.000000Z')}#{'0' * 32}"
+    cursor = cursors.encode(outside, ("SN-1", None, since, None, "desc"))
+
+    answer = client.http.get(f"/products/SN-1/events?since={at(3)}&cursor={cursor}")
+
+    assert refusal(answer) == "cursor: lies outside since and until; start again without it"
 
 
 def test_no_cursor_or_query_makes_a_500(client: Client) -> None:

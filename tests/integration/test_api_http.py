@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urljoin
 
 import pytest
@@ -17,6 +18,7 @@ from hypothesis import strategies as st
 
 from chalicelib import queries
 from chalicelib.errors import NotAcceptableError
+from chalicelib.history import History, Page
 from tests.asking import at, keep, notes, refusal
 from tests.lambda_events import wire
 
@@ -202,3 +204,40 @@ def test_other_origins_may_ask_only_where_the_operator_says_so(client: Client) -
             ran.stderr
         )  # the log comes first
         assert code == 0 or "LIFECYCLE_CORS_ORIGIN: expected * or an origin" in ran.stderr
+
+
+@pytest.mark.parametrize("accept", ["application/json", "text/html", "application/ld+json"])
+def test_a_long_history_costs_no_more_to_open_than_a_short_one(client: Client, accept: str) -> None:
+    """What is read is what DynamoDB charges and waits for: one Query, of the newest 51 events at most."""
+    keep(client, *notes(51, "SHORT"), wire("SHORT", "production", at(100)))
+    keep(client, *notes(1500, "LONG"), wire("LONG", "production", at(2000)))
+
+    assert reads(client, "/products/SHORT", accept) == [51]
+    assert reads(client, "/products/LONG", accept) == [51]
+
+
+@pytest.mark.parametrize("accept", ["text/csv", "application/x-ndjson", "application/json"])
+def test_a_page_of_events_reads_that_page_wherever_it_lies(client: Client, accept: str) -> None:
+    keep(client, *notes(1500))
+
+    for page in linked(client, "/products/SN-1/events?limit=400", accept):
+        link = page.headers.get("Link")
+        if link is not None:
+            following = urljoin("/products/SN-1/events", link.removeprefix("<").partition(">")[0])
+            assert all(read <= 401 for read in reads(client, following, accept))
+
+
+def reads(client: Client, path: str, accept: str) -> list[int]:
+    """How many items each Query of this request read; without a filter that is what it returns."""
+    counted: list[int] = []
+    query = History.page
+
+    def page(history: History, serial: str, **more: Any) -> Page:
+        answer = query(history, serial, **more)
+        counted.append(len(answer.events))
+        return answer
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(History, "page", page)
+        assert client.http.get(path, headers={"Accept": accept}).status_code == 200
+    return counted
