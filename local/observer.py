@@ -24,6 +24,9 @@ class Invocation(NamedTuple):
 class Observer(Protocol):
     """Watches mappings.  Times are epoch seconds."""
 
+    def read(self, source: str, count: int) -> None:
+        """So many records were taken from a shard."""
+
     def invoked(self, invocation: Invocation) -> None:
         """An invocation ended."""
 
@@ -39,6 +42,9 @@ class Observer(Protocol):
 
 class Silent:
     """An observer that watches nothing; the base of those that watch something."""
+
+    def read(self, source: str, count: int) -> None:
+        """Ignored."""
 
     def invoked(self, invocation: Invocation) -> None:
         """Ignored."""

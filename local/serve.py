@@ -15,8 +15,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from local import aws, endpoint, pipeline, stack
+from rich.console import Console
+
+from local import aws, dashboard, endpoint, pipeline, stack
 from local.faults import Faults, Switchboard, described
+from local.gauges import Gauges
 from local.measure import Counter, Counts
 from local.pipeline import Pipeline, PipelineError, Plan
 
@@ -76,8 +79,13 @@ def serve(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Run the pipeline until KeyboardInterrupt.  Ports of None take free ones."""
-    counter = Counter()
+    """Run the pipeline until KeyboardInterrupt.  Ports of None take free ones.
+
+    A person at a terminal sees the dashboard; elsewhere there are plain lines.
+    """
+    counter = Gauges()
+    terminal = Console(stderr=True, highlight=False)
+    is_drawn = not as_json and terminal.is_terminal and not terminal.is_dumb_terminal and sys.stdout.isatty()
     with home.locked():
         shutil.rmtree(home.logs, ignore_errors=True)
         board = None
@@ -101,6 +109,8 @@ def serve(
                 print(json.dumps(urls), flush=True)
             else:
                 print(_welcome(running, home), flush=True)
+            if is_drawn:
+                dashboard.show(running, counter, home.logs, terminal)
             _report(counter, say, clock, sleep)
 
 

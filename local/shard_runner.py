@@ -165,6 +165,7 @@ class ShardRunner:
             return
         self._failed_reads = 0
         if page.records:
+            self._observer.read(self.shard_id, len(page.records))
             self._machine.add(map(self._encode, page.records), self._clock())
         self._is_read_out = page.is_end
         at_once = page.records or not page.is_tip

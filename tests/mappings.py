@@ -15,7 +15,7 @@ from local.checkpoints import Checkpoints
 from local.kinesis_mapping import KinesisMapping
 from local.machine import no_backoff
 from local.mapping_settings import KinesisSettings
-from local.observer import Invocation
+from local.observer import Invocation, Silent
 from local.responses import Outcome
 from local.sandbox import SandboxPool
 from local.shard_reader import client_config
@@ -40,7 +40,7 @@ def pass_time(seconds: float) -> None:
     assert eventually(lambda: time.monotonic() > until)
 
 
-class Watcher:
+class Watcher(Silent):
     """An observer that remembers."""
 
     def __init__(self) -> None:
