@@ -1,4 +1,4 @@
-"""The process that plays AWS: MiniStack as it is, with two of its costs taken out.
+"""The process that plays AWS: MiniStack as it is, with three of its costs taken out.
 
     python -m local.ministack [--with-parent]
 
@@ -13,6 +13,8 @@ import sys
 import time
 from collections.abc import Callable
 from typing import Any
+
+from local import long_partitions
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -58,9 +60,10 @@ def main() -> None:
         _end_with_parent()
     sys.argv = ["ministack"]  # its own options are not for here
     from ministack.app import main as serve  # type: ignore[import-untyped]  # it ships no types
-    from ministack.services import kinesis  # type: ignore[import-untyped]
+    from ministack.services import dynamodb, kinesis  # type: ignore[import-untyped]
 
     skip_needless_expiry(kinesis)
+    long_partitions.go_by_key(dynamodb)
     serve()
 
 
