@@ -31,7 +31,7 @@ def run(plan: Plan) -> Iterator[Line]:
 
 def ours(events: int) -> list[float]:
     """Runs in a process of its own: the write units of each event, through the deployed handler."""
-    import boto3
+    from chalicelib import wiring
 
     units: list[float] = []
 
@@ -41,9 +41,7 @@ def ours(events: int) -> list[float]:
     def note(parsed: dict[str, Any], **_: Any) -> None:
         units.append(sum(each["CapacityUnits"] for each in parsed["ConsumedCapacity"]))
 
-    boto3.setup_default_session()
-    assert boto3.DEFAULT_SESSION is not None, "just set up"
-    hooks = boto3.DEFAULT_SESSION.events
+    hooks = wiring.session().get_component("event_emitter")
     hooks.register_last("before-call.dynamodb.BatchWriteItem", ask)  # after the body was put in place
     hooks.register("after-call.dynamodb.BatchWriteItem", note)
     handle = contenders.ours()

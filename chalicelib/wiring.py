@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib import settings
 
 if TYPE_CHECKING:
+    from botocore.session import Session
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_kinesis.client import KinesisClient
 
@@ -75,9 +76,22 @@ def kinesis() -> "KinesisClient":
     return client
 
 
+@cache
+def session() -> "Session":
+    """What all clients are built from, and where hooks for all of them are registered.
+
+    botocore's and not boto3's: boto3 brings resources and file transfers, which nobody here uses and which
+    take half of its import.
+    """
+    import botocore.session
+
+    return botocore.session.get_session()
+
+
 def reset() -> None:
     """Forget everything built, for a process whose environment has changed (tests)."""
     for built in (
+        session,
         history,
         history_for_reading,
         quarantine,
@@ -103,11 +117,11 @@ def _reading_client() -> "DynamoDBClient":
 
 
 def _client(service: str, read_timeout_s: float, attempts: int) -> Any:
-    import boto3
+    import botocore
     from botocore.config import Config
 
-    return boto3.client(
-        service,  # type: ignore[call-overload]  # the stubs want a literal; each caller names its type
+    return session().create_client(
+        service,
         config=Config(
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=read_timeout_s,
@@ -116,6 +130,6 @@ def _client(service: str, read_timeout_s: float, attempts: int) -> Any:
             parameter_validation=False,  # what we send is built here and tested; validating costs a third
             tcp_keepalive=True,
             # One string for the life of the client: botocore builds its own twice a request.
-            user_agent=f"{settings.APP_NAME} Boto3/{boto3.__version__}",
+            user_agent=f"{settings.APP_NAME} Botocore/{botocore.__version__}",
         ),
     )

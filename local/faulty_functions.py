@@ -22,6 +22,7 @@ from botocore.awsrequest import AWSResponse, HeadersDict
 from botocore.exceptions import EndpointConnectionError
 from botocore.hooks import BaseEventHooks
 
+from chalicelib import wiring
 from local import faults
 from local.faults import State
 
@@ -42,12 +43,8 @@ def __getattr__(name: str) -> Handler:
     directory = os.environ.get(faults.DIRECTORY_VARIABLE)
     if name.startswith("__") or not directory:
         raise AttributeError(name)
-    import boto3
-
     injector = Injector(name, Path(directory))
-    boto3.setup_default_session()
-    session: Any = boto3.DEFAULT_SESSION
-    injector.attach(session.events)  # before any client is made of it
+    injector.attach(wiring.session().get_component("event_emitter"))  # before any client is made of it
     handler: Handler = getattr(importlib.import_module("app"), name)
     injector.put_bug()
     return injector.around(handler)

@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from typing import Any
 
-import boto3
 import pytest
 from botocore.awsrequest import AWSPreparedRequest
 from chalice.test import Client
@@ -60,13 +59,11 @@ def _resources(service: str, body: dict[str, Any]) -> list[str]:
 
 
 @pytest.fixture
-def recorder(stage: str) -> Iterator[Recorder]:
+def recorder(stage: str) -> Recorder:
     recorder = Recorder()
-    boto3.setup_default_session()
-    boto3.DEFAULT_SESSION.events.register("before-send", recorder.note)
     wiring.reset()
-    yield recorder
-    boto3.DEFAULT_SESSION = None
+    wiring.session().register("before-send", recorder.note)
+    return recorder
 
 
 def test_every_call_is_allowed_and_every_allowed_call_is_made(
