@@ -99,6 +99,12 @@ class _Upstream:
             connection.close()  # the next request opens it again
             raise
 
+    def hang_up(self) -> None:
+        """Close this thread's connection."""
+        connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
+        if connection is not None:
+            connection.close()
+
 
 class _Streams:
     """The limits of the streams that somebody has written to."""
@@ -166,6 +172,10 @@ class Door:
         except (msgspec.DecodeError, UnicodeDecodeError, ValueError):
             pass  # not what Kinesis takes: the endpoint says so itself
         return self._upstream.ask(method, path, headers, body)
+
+    def hang_up(self) -> None:
+        """The caller whom this thread serves has gone."""
+        self._upstream.hang_up()
 
     def _refusal(
         self, headers: dict[str, str], body: bytes
@@ -237,6 +247,10 @@ def server(upstream: str, port: int) -> ThreadingHTTPServer:
             except (OSError, http.client.HTTPException) as exc:
                 sentence = f"the endpoint at {upstream} does not answer: {exc}"
                 return self._say(*_error("ServiceUnavailable", sentence, 503))
+
+        def finish(self) -> None:
+            super().finish()
+            door.hang_up()
 
         def _say(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
             self.send_response_only(status)
