@@ -1,0 +1,198 @@
+"""The documents held to the code: what exists is mentioned, and what is mentioned exists."""
+
+import argparse
+import ast
+import importlib
+import re
+import shlex
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from app import app
+from chalicelib import settings
+from cli import exits, template
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+EVERYTHING = "\n".join(path.read_text() for path in DOCUMENTS)
+
+#: Packages with a command line of their own.
+COMMANDS = ("producer", "local", "ops", "benchmarks")
+
+#: Where texts come from that people see.
+SPEAKING = ("chalicelib", "cli", "producer", "local", "ops")
+
+name_of = {"argvalues": DOCUMENTS, "ids": [path.name for path in DOCUMENTS]}
+
+
+def parser(package: str) -> argparse.ArgumentParser:
+    made: argparse.ArgumentParser = importlib.import_module(f"{package}.__main__").parser()
+    return made
+
+
+def words_of(of: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Every command that a parser knows, by its words."""
+    groups = [action for action in of._actions if isinstance(action, argparse._SubParsersAction)]
+    if not groups:
+        yield path
+    for group in groups:
+        for name, inner in group.choices.items():
+            yield from words_of(inner, (*path, name))
+
+
+def mentioned_command_lines(text: str) -> Iterator[str]:
+    """Each `python -m …` of the document, as far as it is a command line and not the text behind it."""
+    command = rf"python -m ((?:{'|'.join(COMMANDS)})\b"
+    fenced = re.findall(r"^```.*?^```", text, re.M | re.S)
+    indented = re.findall(r"^ {4,}\S[^\n]*", text, re.M)
+    for block in [*fenced, *indented]:
+        for found in re.finditer(command + r"[^\n]*)", block):
+            yield re.split(r"\s{2,}| \| | > |\s#|\s<<|\s&&", found[1])[0]
+    prose = re.sub(r"^```.*?^```|^ {4,}\S[^\n]*", "", text, flags=re.M | re.S)
+    for found in re.finditer(rf"`(?:\.venv/bin/)?{command}[^`]*)`", prose):
+        yield " ".join(found[1].split())
+
+
+@cache
+def said() -> list[str]:
+    """Every text in the code, with `…` for what is put in."""
+    texts = []
+    for package in SPEAKING:
+        for path in (ROOT / package).rglob("*.py"):
+            tree = ast.parse(path.read_text())
+            # A text by itself is a docstring, and an f-string's parts are told with it.
+            silent = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+            for node in ast.walk(tree):
+                if isinstance(node, ast.JoinedStr):
+                    silent |= {id(part) for part in node.values}
+                    texts.append("".join(_part(part) for part in node.values))
+                elif (
+                    isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in silent
+                ):
+                    texts.append(node.value)
+    return texts
+
+
+def _part(part: ast.expr) -> str:
+    if isinstance(part, ast.Constant):
+        return str(part.value)
+    assert isinstance(part, ast.FormattedValue)
+    return "'…'" if part.conversion == ord("r") else "…"
+
+
+@pytest.mark.parametrize("route", sorted(app.routes))
+def test_every_route_is_in_the_documents(route: str) -> None:
+    assert f"GET {route}`" in EVERYTHING or f"GET {route}?" in EVERYTHING
+
+
+def test_every_setting_is_in_the_documents() -> None:
+    named = set(re.findall(r"LIFECYCLE_[A-Z_]+[A-Z]", Path(settings.__file__).read_text()))
+
+    assert named >= {"LIFECYCLE_STAGE", "LIFECYCLE_TOKENS"}
+    assert {name for name in named if f"`{name}`" not in EVERYTHING} == set()
+
+
+@pytest.mark.parametrize("package", ["producer", "local", "ops"])
+def test_every_command_is_in_the_documents(package: str) -> None:
+    known = set(words_of(parser(package)))
+    mentioned = EVERYTHING.replace("\n", " ")
+
+    # `list` (`show`, …): the verbs of one noun may stand in brackets behind the first.
+    for noun, verbs in re.findall(rf"python -m {package} ([a-z-]+) [a-z-]+` \(([^)]*)\)", mentioned):
+        mentioned += "".join(
+            f" python -m {package} {noun} {verb}" for verb in re.findall("`([a-z-]+)`", verbs)
+        )
+
+    assert {words for words in known if f"python -m {package} {' '.join(words)}" not in mentioned} == set()
+
+
+def test_every_make_target_is_in_the_documents_and_none_that_is_not_there() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    targets = set(re.findall(r"^([a-z-]+):.*##", makefile, re.M))
+    mentioned = set(re.findall(r"(?:`|^ {4}|\$ )make ([a-z-]+)", EVERYTHING, re.M))
+
+    assert {"demo", "serve", "test", "check"} <= targets
+    assert mentioned - targets == set()
+    assert targets - mentioned == set()
+
+
+def test_every_alarm_has_a_section_and_every_section_an_alarm() -> None:
+    resources = template.read()["Resources"].values()
+    names = {
+        resource["Properties"]["AlarmName"]["Fn::Sub"].removeprefix("${AppName}-${Stage}-")
+        for resource in resources
+        if resource["Type"] == "AWS::CloudWatch::Alarm"
+    }
+    operating = (ROOT / "docs" / "operating.md").read_text().partition("# The alarms\n")[2]
+
+    assert len(names) > 10
+    assert set(re.findall(r"^## (.*)$", operating, re.M)) == names
+
+
+def test_every_exit_code_is_in_the_documents() -> None:
+    codes = {value for name, value in vars(exits).items() if name.startswith("EXIT_")}
+    table = re.findall(r"^\| (\d+) \|", (ROOT / "docs" / "operating.md").read_text(), re.M)
+
+    assert {int(code) for code in table} == codes
+
+
+@pytest.mark.parametrize("document", **name_of)
+def test_every_relative_link_leads_somewhere(document: Path) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", document.read_text()):
+        if target.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = target.partition("#")
+        linked = (document.parent / path).resolve() if path else document
+        assert linked.exists(), target
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", linked.read_text(), re.M)
+            assert anchor in {_anchor(heading) for heading in headings}, target
+
+
+@pytest.mark.parametrize("document", **name_of)
+def test_every_command_line_in_the_documents_parses(document: Path) -> None:
+    for line in mentioned_command_lines(document.read_text()):
+        words = shlex.split(line)
+        package, arguments = words[0], [word for word in words[1:] if word not in ("…", "...")]
+        if len(words) == 1 or "--help" in words:
+            continue  # the command line as such
+        try:
+            parser(package).parse_args(arguments)
+        except SystemExit:
+            # A noun by itself speaks of all its verbs.
+            assert any(known[: len(arguments)] == tuple(arguments) for known in words_of(parser(package))), (
+                f"{document.name}: python -m {line}"
+            )
+
+
+def test_command_lines_are_found_where_they_stand() -> None:
+    text = (
+        "See `python -m ops\ntail`.\n\n    python -m ops history SN-1      what for\n\n"
+        "```console\n$ x/python -m producer send --from - <<'END'\n```\n"
+    )
+
+    assert list(mentioned_command_lines(text)) == [
+        "producer send --from -",
+        "ops history SN-1",
+        "ops tail",
+    ]
+
+
+def test_every_heading_in_troubleshooting_is_a_text_that_the_code_says() -> None:
+    headings = re.findall(r"^## (.*)$", (ROOT / "docs" / "troubleshooting.md").read_text(), re.M)
+
+    assert len(headings) > 20
+    for heading in headings:
+        assert heading.startswith("`"), heading
+        assert heading.endswith("`"), heading
+        assert len(heading.replace("…", "")) > 15, heading
+        pattern = "(?s:.*)".join(re.escape(part) for part in heading.strip("`").split("…"))
+        assert any(re.search(pattern, text) for text in said()), heading
+
+
+def _anchor(heading: str) -> str:
+    """A heading's anchor, as GitHub makes it."""
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
