@@ -76,6 +76,15 @@ _ANYTIME = Kind(None, None)
 _FRACTION = re.compile(r"\.([0-9]+)")
 
 
+class _Naming(msgspec.Struct, gc=False):
+    """What a void's metadata says; `Raw`, because metadata may hold numbers that no float can."""
+
+    position: msgspec.Raw = msgspec.Raw(b"null")
+
+
+_names = msgspec.json.Decoder(_Naming).decode
+
+
 class Happening(Protocol):
     """What the fold needs to know of an event."""
 
@@ -205,9 +214,9 @@ def is_future(event: Happening, now: str) -> bool:
 
 def voided_position(event: Happening) -> str | None:
     """The position that a void names in its metadata (`{"position": "…"}`); None when it names none."""
-    metadata = msgspec.json.decode(event.metadata)
-    named = metadata.get("position")
-    return named if events.is_position(named) else None
+    named = bytes(_names(event.metadata).position)
+    text = msgspec.json.decode(named) if named.startswith(b'"') else None
+    return text if events.is_position(text) else None
 
 
 Order = tuple[str, str, int, str]

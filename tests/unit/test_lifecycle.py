@@ -144,6 +144,24 @@ def test_a_void_that_names_no_event_is_odd(named: dict[str, object]) -> None:
     assert odd(history) == [("void", "void_names_nothing")]
 
 
+@pytest.mark.parametrize("number", ["1e400", "-1e999999", "1" * 5000], ids=["big", "small", "long"])
+def test_a_void_may_hold_numbers_that_no_float_can(number: str) -> None:
+    def holding(at: str, **metadata: object) -> events.Event:
+        sent = wire(type="void", occurred_at=at, metadata=metadata)
+        return events.decode(sent.replace(b'"number"', number.encode()))
+
+    theft = event("theft", day(3))
+    history = in_table_order(
+        holding(day(5), position="number"),
+        holding(day(4), position=theft.position, loss="number"),
+        theft,
+        *life("production"),
+    )
+
+    assert status(history) == ("produced", day(1))
+    assert odd(history) == [("void", "void_names_nothing")]
+
+
 @pytest.mark.parametrize(
     ("types", "anomalies"),
     [
