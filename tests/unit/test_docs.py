@@ -181,6 +181,14 @@ def test_command_lines_are_found_where_they_stand() -> None:
     ]
 
 
+@pytest.mark.parametrize("document", **name_of)
+def test_every_test_and_module_that_a_document_names_exists(document: Path) -> None:
+    known = {path.name for path in ROOT.glob("tests/**/*.py")}
+    named = set(re.findall(r"`(?:tests/[a-z0-9_/]+/)?(test_[a-z_]+\.py)`", document.read_text()))
+
+    assert named - known == set()
+
+
 def test_every_heading_in_troubleshooting_is_a_text_that_the_code_says() -> None:
     headings = re.findall(r"^## (.*)$", (ROOT / "docs" / "troubleshooting.md").read_text(), re.M)
 
