@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 KPL_MAGIC = b"\xf3\x89\x9a\xc2"
 _MD5_BYTES = 16
 
+#: The longest partition key (Kinesis API reference, PutRecord).
+_MAX_KEY_CHARACTERS = 256
+
 
 class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One user record: what somebody put on the stream, and where it lies there."""
@@ -80,8 +83,9 @@ def from_get_records(stream: str, shard_id: str, answered: Iterable["RecordTypeD
 def deaggregate(record: Record) -> list[Record]:
     """The user records inside a KPL aggregate; the record itself when it is none.
 
-    Data that only looks aggregated (wrong checksum, broken message, an index that points nowhere, no record
-    inside) stays whole, so that it ends in quarantine with every byte.
+    Data that only looks aggregated (wrong checksum, broken message, an index that points nowhere, a partition
+    key that Kinesis would not have taken, no record inside) stays whole, so that it ends in quarantine with
+    every byte.
     """
     data = record.data
     if not data.startswith(KPL_MAGIC):
@@ -94,20 +98,29 @@ def deaggregate(record: Record) -> list[Record]:
     aggregate = aggregated_record()
     try:
         aggregate.ParseFromString(message)
-        return [
-            Record(
-                stream=record.stream,
-                shard_id=record.shard_id,
-                sequence_number=record.sequence_number,
-                sub=sub,
-                partition_key=aggregate.partition_key_table[inner.partition_key_index],
-                arrived_at_ms=record.arrived_at_ms,
-                data=inner.data,
-            )
-            for sub, inner in enumerate(aggregate.records)
-        ] or [record]
-    except (DecodeError, IndexError):
+        keys = list(aggregate.partition_key_table)
+    except (DecodeError, UnicodeDecodeError):  # some builds of protobuf say it so, where text is not UTF-8
         return [record]
+    inside = aggregate.records
+    if any(inner.partition_key_index >= len(keys) for inner in inside) or not all(map(_is_key, keys)):
+        return [record]
+    return [
+        Record(
+            stream=record.stream,
+            shard_id=record.shard_id,
+            sequence_number=record.sequence_number,
+            sub=sub,
+            partition_key=keys[inner.partition_key_index],
+            arrived_at_ms=record.arrived_at_ms,
+            data=inner.data,
+        )
+        for sub, inner in enumerate(inside)
+    ] or [record]
+
+
+def _is_key(key: object) -> bool:
+    """Whether Kinesis takes this as a partition key; one that is not UTF-8 comes as bytes."""
+    return isinstance(key, str) and 1 <= len(key) <= _MAX_KEY_CHARACTERS
 
 
 def aggregated_record() -> Any:

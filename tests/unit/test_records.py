@@ -82,6 +82,12 @@ def test_an_aggregate_becomes_its_records_with_sub_sequence_numbers() -> None:
         pytest.param(kpl(b"x" * 40), id="a message that is none"),
         pytest.param(kpl(kpl_message(["a"], [(0, b"1")]))[:-1] + b"!", id="a wrong checksum"),
         pytest.param(kpl(kpl_message(["a"], [(0, b"1"), (7, b"2")])), id="an index that points nowhere"),
+        pytest.param(kpl(kpl_message(["a"], [(2**64 - 1, b"1")])), id="an index larger than any list"),
+        pytest.param(
+            kpl(kpl_message(["ab"], [(0, b"1")]).replace(b"ab", b"\xff\xfe")), id="a key not in UTF-8"
+        ),
+        pytest.param(kpl(kpl_message([""], [(0, b"1")])), id="an empty key"),
+        pytest.param(kpl(kpl_message(["k" * 257], [(0, b"1")])), id="a key longer than Kinesis takes"),
         pytest.param(kpl(kpl_message(["a"], [])), id="no record inside"),
     ],
 )
