@@ -21,6 +21,10 @@ _StreamArn = Annotated[
     str, Meta(pattern=r"^arn:[a-z-]+:kinesis:[a-z0-9-]*:[0-9]*:stream/[a-zA-Z0-9_.-]{1,128}\Z")
 ]
 
+#: Years that an arrival is believed in.  Kinesis began in 2013; a case of before 1970 or after 9999 would
+#: stand in no list, or stop every list that has to print it.
+_EARLIEST_YEAR, _LATEST_YEAR = 2013, 2200
+
 
 class Pointers(msgspec.Struct, frozen=True, kw_only=True):
     """Where the records of a given-up batch lie.
@@ -97,7 +101,9 @@ def _epoch_ms(text: object) -> int | None:
         moment = msgspec.convert(text, datetime)
     except msgspec.ValidationError:
         return None
-    return None if moment.tzinfo is None else round(moment.timestamp() * 1000)
+    if moment.tzinfo is None or not _EARLIEST_YEAR <= moment.year <= _LATEST_YEAR:
+        return None
+    return round(moment.timestamp() * 1000)
 
 
 def _not_one(sentence: str) -> RecordError:

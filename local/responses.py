@@ -67,7 +67,7 @@ def interpret(payload: bytes, items: Collection[str], *, reported: bool) -> Batc
         return Failures(())
     try:
         answer = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return BatchFailed()
     failures = answer.get("batchItemFailures") if isinstance(answer, Mapping) else None
     if not failures:

@@ -50,7 +50,7 @@ def _spot(payload: bytes, sentence: str) -> tuple[str, int, int] | None:
             len(before) + len(wrong),
         )
     try:
-        json.loads(text)
+        json.loads(text, parse_int=str)  # int() refuses numbers of more than 4,300 digits
     except json.JSONDecodeError as exc:
         return text, exc.pos, min(exc.pos + 1, len(text))
     except RecursionError:

@@ -61,6 +61,10 @@ def test_what_is_not_json_fails_the_whole_batch() -> None:
     assert interpret(b"\xff", BATCH, reported=True) == BatchFailed()
 
 
+def test_nesting_too_deep_for_a_parser_fails_the_whole_batch_and_nothing_else() -> None:
+    assert interpret(b"[" * 100_000 + b"]" * 100_000, BATCH, reported=True) == BatchFailed()
+
+
 def test_known_identifiers_are_the_failures_and_the_lowest_number_is_the_checkpoint() -> None:
     answer = payload({"batchItemFailures": [{"itemIdentifier": "102"}, {"itemIdentifier": "101"}]})
 

@@ -88,6 +88,14 @@ def test_nesting_too_deep_for_a_parser_is_shown_like_anything_else() -> None:
     assert "^" not in lines[-1]
 
 
+def test_a_number_with_more_digits_than_python_converts_is_shown_and_the_spot_found() -> None:
+    payload = b'{"big": [' + b"7" * 5000 + b'], "no_such": -' + b"7" * 5000 + b"}"
+
+    *_, above, carets = shown(payload, "'no_such': no such field")
+
+    assert above[carets.index("^") : len(carets)] == '"no_such"'
+
+
 @given(
     st.binary(max_size=200) | st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace")),
     st.text(),

@@ -92,6 +92,20 @@ def test_an_arrival_time_that_cannot_be_read_stops_nothing(arrived: Any) -> None
     assert dead_letters.parse(changed("approximateArrivalOfFirstRecord", arrived)).arrived_at_ms is None
 
 
+@pytest.mark.parametrize(
+    "arrived",
+    [
+        "1969-12-31T23:59:59Z",
+        "0001-01-01T00:00:00+23:59",
+        "9999-12-31T23:59:59-23:59",
+        "2201-01-01T00:00:00Z",
+    ],
+)
+def test_a_time_at_which_nothing_can_have_arrived_is_not_believed(arrived: str) -> None:
+    """A case that took it over would stand in no list, or stop every list that shows it."""
+    assert dead_letters.parse(changed("approximateArrivalOfFirstRecord", arrived)).arrived_at_ms is None
+
+
 json_values = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
     lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
