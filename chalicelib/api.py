@@ -31,7 +31,9 @@ from chalice.app import (
 
 from chalicelib import queries
 from chalicelib.errors import (
+    ConfigurationError,
     InvalidRequestError,
+    LifecycleError,
     NotAcceptableError,
     NotAllowedError,
     NotAuthenticatedError,
@@ -88,7 +90,11 @@ def http_errors() -> Iterator[None]:
         raise ForbiddenError(str(exc)) from exc
     except ProductNotFoundError as exc:
         raise NotFoundError(str(exc)) from exc
+    except ConfigurationError as exc:
+        _tell(exc)
+        raise ChaliceViewError("the API is not set up as it should be; its log says what is wrong") from exc
     except StorageError as exc:
+        _tell(exc)
         raise ServiceUnavailableError("the history does not answer; try again in a moment") from exc
 
 
@@ -149,11 +155,15 @@ def product_events(request: Request, serial: str, history: History) -> Response:
 
 
 def health(history: History) -> Response:
-    """`GET /health`: 200 when the history table answers, 503 with the reason when not."""
+    """`GET /health`: 200 when the history table answers, 503 with the reason's gist when not.
+
+    Everybody may ask; the service's own words are for the log.
+    """
     try:
         history.page("health", limit=1)
     except StorageError as exc:
-        return _json({"status": "unavailable", "reason": str(exc)}, 503)
+        _tell(exc)
+        return _json({"status": "unavailable", "reason": exc.gist()}, 503)
     return _json({"status": "ok"})
 
 
@@ -195,6 +205,12 @@ def finished(request: Request, get_response: Callable[[Request], Response]) -> R
     if response.status_code == 200 and headers["Cache-Control"] != "no-store":
         return _unless_known(request, response)
     return response
+
+
+def _tell(exc: LifecycleError) -> None:
+    from chalicelib import observability
+
+    observability.because(exc)
 
 
 def _unless_known(request: Request, response: Response) -> Response:

@@ -54,8 +54,10 @@ def check(headers: Mapping[str, str], scope: str = READ, now: float | None = Non
     Raises NotAuthenticatedError without one, NotAllowedError for one that is wrong, expired or of another
     scope, ConfigurationError for an unusable setting.
     """
-    tokens = _configured(settings.tokens())
-    if not tokens and settings.is_open():
+    listed = settings.tokens()
+    tokens = _configured(listed)
+    # A list that names nobody is a list that lost its entries, not an invitation.
+    if not listed and settings.is_open():
         return ANYBODY
     header = headers.get("authorization")
     if header is None:

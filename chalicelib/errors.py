@@ -94,6 +94,10 @@ class RefusedNumberError(RereadError):
 class StorageError(LifecycleError):
     """DynamoDB or Kinesis refused the call or did not answer, through no fault of the record."""
 
+    def gist(self) -> str:
+        """What happened without the service's own words: those name accounts, roles and addresses."""
+        return str(self).partition(":")[0]
+
 
 class ThrottledError(StorageError):
     """The service asked us to slow down."""

@@ -5,6 +5,7 @@ payloads, metadata and tokens never do.
 """
 
 import time
+from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 #: Quarantined records that a line names; a broken producer must not make lines of a megabyte.
 MOST_NAMED = 10
+
+# Why the answer under way is our fault: known where the error is caught, told with the request's other facts.
+_because: ContextVar[str] = ContextVar("because", default="")
 
 
 @cache
@@ -126,6 +130,11 @@ def dead_letter_triaged(report: "Report", request_id: str) -> None:
         logger().info("dead letter triaged", extra=facts)
 
 
+def because(exc: Exception) -> None:
+    """Remember for the request's line what its caller is not told: why there is no answer."""
+    _because.set(str(exc))
+
+
 def answered(request: "Request", status: int, caller: str, seconds: float) -> None:
     """One line for an answer of the API: who asked what, by the token's name, and what they got.
 
@@ -143,6 +152,9 @@ def answered(request: "Request", status: int, caller: str, seconds: float) -> No
         "status": status,
         "ms": round(seconds * 1000, 1),
     }
+    if why := _because.get():
+        facts["because"] = why
+        _because.set("")
     tracing.annotate("answer", seconds, {"status": status, "token": caller})
     if status >= 500:
         logger().error("request", extra=facts)

@@ -50,6 +50,21 @@ def test_a_wrong_token_is_forbidden(client: Client, portal: str) -> None:
         assert refused.json_body == {"Code": "ForbiddenError", "Message": "this token is not valid here"}
 
 
+def test_tokens_that_cannot_be_read_refuse_everybody_and_the_log_says_why(
+    client: Client, portal: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.environ["LIFECYCLE_TOKENS"] += ",portal-two"
+
+    answer = client.http.get("/products/SN-1", headers={"Authorization": f"Bearer {portal}"})
+
+    assert answer.status_code == 500
+    assert answer.json_body["Message"].endswith("its log says what is wrong")
+    (line,) = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert line["because"] == (
+        "LIFECYCLE_TOKENS, entry 2: expected name:scope:digest or name:scope:digest:expiry"
+    )
+
+
 def test_access_is_logged_by_name_and_never_by_token(
     client: Client, portal: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib import cursors, wiring
+from chalicelib.errors import StorageError
 from tests.asking import at, flat, follow, keep, notes, numbers, refusal
 from tests.lambda_events import wire
 
@@ -263,7 +264,31 @@ def test_health_says_whether_the_history_answers(client: Client) -> None:
 
     response = client.http.get("/health")
     assert response.status_code == 503
-    assert "ResourceNotFoundException" in response.json_body["reason"]
+    assert response.json_body["reason"] == "DynamoDB said ResourceNotFoundException"
+
+
+def test_why_the_history_does_not_answer_is_for_the_log_and_not_for_the_public(
+    client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    os.environ["LIFECYCLE_HISTORY_TABLE"] = "no-such-table"
+    wiring.reset()
+    said = wiring.history_for_reading()
+    with pytest.raises(StorageError) as refused:
+        said.page("SN-1", limit=1)
+    words = str(refused.value).partition(": ")[2]
+    assert words  # such as the name of the role and its account, where access is denied
+    capsys.readouterr()
+
+    answers = [client.http.get(path).body.decode() for path in ("/health", "/products/SN-1")]
+    client.http.get("/")
+
+    assert all(words not in answer for answer in answers)
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(line["status"], line.get("because")) for line in lines] == [
+        (503, f"DynamoDB said ResourceNotFoundException: {words}"),
+        (503, f"DynamoDB said ResourceNotFoundException: {words}"),
+        (200, None),
+    ]
 
 
 def test_a_table_that_does_not_answer_is_503_not_500(client: Client) -> None:

@@ -98,6 +98,17 @@ def test_an_open_stage_takes_everybody_until_it_has_tokens(portal: str) -> None:
     assert auth.check(bearer("whatever")) == auth.ANYBODY
 
 
+@pytest.mark.parametrize("leftover", [",", " , ", "\n"])
+def test_a_list_of_tokens_that_lost_its_entries_opens_nothing(leftover: str) -> None:
+    os.environ["LIFECYCLE_OPEN"] = "yes"
+    os.environ["LIFECYCLE_TOKENS"] = leftover
+
+    with pytest.raises(NotAuthenticatedError):
+        auth.check({})
+    with pytest.raises(NotAllowedError):
+        auth.check(bearer("whatever"))
+
+
 def test_open_is_never_a_guess() -> None:
     os.environ["LIFECYCLE_OPEN"] = "true"
 
