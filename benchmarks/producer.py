@@ -10,6 +10,9 @@ import uuid
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+import boto3
+from botocore.config import Config
+
 from benchmarks import dataset, endpoint, measure
 from benchmarks.measure import Line, Plan
 from producer.aggregate import UNIT_BYTES, Aggregator, open_shards
@@ -41,11 +44,12 @@ def run(plan: Plan) -> Iterator[Line]:
 
 def timed(contender: str, events: int) -> dict[str, Any]:
     """Runs in a process of its own."""
-    kinesis = client()
+    is_bare = contender == "bare_put_records"
+    kinesis = boto3.client("kinesis", config=Config(parameter_validation=False)) if is_bare else client()
     stream = f"bench-{uuid.uuid4().hex[:8]}"
     kinesis.create_stream(StreamName=stream, ShardCount=SHARDS)
     kinesis.get_waiter("stream_exists").wait(StreamName=stream, WaiterConfig={"Delay": 1})
-    figures = (_bare if contender == "bare_put_records" else _producer)(kinesis, stream, contender, events)
+    figures = (_bare if is_bare else _producer)(kinesis, stream, contender, events)
     kinesis.delete_stream(StreamName=stream)
     return figures
 

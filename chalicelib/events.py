@@ -23,7 +23,8 @@ neither a key's repetition nor the sign of `-0`.  The standard library's is thor
 numbers as text and objects as pairs, and it says what is wrong and where.  What was read quickly counts only
 when it is exactly as long as what arrived, written again: writing shortens everything that it changes
 (white space, escapes, null, a repeated key, `-0`), so the same length means that nothing was lost.
-Everything else is read thoroughly, an event without metadata too, because there writing adds some.  msgspec writes, because its `Raw` puts a number back as it was written.
+Everything else is read thoroughly, an event without metadata too, because there writing adds some.
+msgspec writes, because its `Raw` puts a number back as it was written.
 """
 
 import json

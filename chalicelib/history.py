@@ -13,8 +13,8 @@ import msgspec
 from chalicelib.batch_write import BatchWrite
 from chalicelib.errors import RefusedItemError, StorageError
 from chalicelib.events import Event
-from chalicelib.raw_query import RawQuery
-from chalicelib.storage import Deadline
+from chalicelib.raw_call import RawCall
+from chalicelib.storage import Deadline, translated
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -122,7 +122,7 @@ class History:
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._table = table
         self._batch = BatchWrite(client, table)
-        self._query = RawQuery(client)
+        self._query = RawCall(client, "Query", {"TableName": table})
 
     def write(self, items: Sequence[Item], deadline: Deadline) -> Written:
         """Write up to 25 items with different keys, trying until the deadline.
@@ -204,7 +204,8 @@ class History:
             query["FilterExpression"] = "#type = :type"
         if after is not None:
             query["ExclusiveStartKey"] = {"serial": {"S": serial}, "position": {"S": after}}
-        answer = self._query.ask(query, _answer)
+        with translated():
+            answer = _answer(self._query(query))
         last = answer.last
         return Page([_from_item(item) for item in answer.items], last.position.S if last else None)
 

@@ -22,6 +22,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from chalicelib import settings
+from chalicelib.raw_call import RawCall
 from cli import stage
 from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE
 from producer import refusals
@@ -92,7 +93,7 @@ def _aggregator(kinesis: "KinesisClient", stream: str) -> Aggregator:
 
 def client() -> "KinesisClient":
     """A Kinesis client that leaves retries to the putter, with the environment's endpoint and credentials."""
-    return boto3.client(
+    kinesis = boto3.client(
         "kinesis",
         config=Config(
             connect_timeout=3,
@@ -102,6 +103,10 @@ def client() -> "KinesisClient":
             parameter_validation=False,  # a third of a request's cost, for records that we made
         ),
     )
+    call = RawCall(kinesis, "PutRecords", {"Records": []})
+    # Whoever has this client puts records by it, at a fifth of what botocore's own way costs an event.
+    kinesis.put_records = lambda **request: msgspec.json.decode(call(request))  # type: ignore[method-assign]
+    return kinesis
 
 
 def _print(source: Source) -> int:

@@ -32,11 +32,11 @@ STORING = {
         "metrics",
         "observability",
     ),
-    *("quarantine", "raw_query", "records", "settings", "storage", "tracing", "wiring"),
+    *("quarantine", "raw_call", "records", "settings", "storage", "tracing", "wiring"),
 }
 READING = {
     *("api", "auth", "batch_write", "cursors", "errors", "events", "history", "lifecycle", "metrics"),
-    *("observability", "queries", "raw_query", "representations", "settings", "storage", "tracing", "views"),
+    *("observability", "queries", "raw_call", "representations", "settings", "storage", "tracing", "views"),
     "wiring",
 }
 

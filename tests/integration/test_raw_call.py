@@ -1,8 +1,10 @@
-"""A page decoded here is the page that botocore would have decoded."""
+"""What is written and read here is what botocore would have written and read."""
 
+import json
 from typing import Any
 
 import boto3
+import msgspec
 import pytest
 from botocore.config import Config
 
@@ -10,8 +12,8 @@ from chalicelib import events, settings
 from chalicelib import history as table
 from chalicelib.errors import UnavailableError
 from chalicelib.history import History
-from chalicelib.raw_query import RawQuery
-from chalicelib.storage import Deadline
+from chalicelib.raw_call import RawCall
+from chalicelib.storage import Deadline, translated
 from tests import faults
 from tests.lambda_events import wire
 
@@ -41,6 +43,10 @@ def everything(**more: Any) -> dict[str, Any]:
     }
 
 
+def raw_query(client: Any) -> RawCall:
+    return RawCall(client, "Query", {"TableName": settings.history_table()})
+
+
 def test_a_page_is_what_botocore_makes_of_the_same_answer(client: Any) -> None:
     plain = client.query(**everything(Limit=3))
 
@@ -53,18 +59,59 @@ def test_a_page_is_what_botocore_makes_of_the_same_answer(client: Any) -> None:
 
 
 def test_a_query_that_somebody_else_makes_with_the_client_is_botocores(client: Any) -> None:
-    RawQuery(client).ask(everything(), lambda body: body)
+    raw_query(client)(everything())
 
     assert len(client.query(**everything())["Items"]) == len(EVENTS)
 
 
+def test_what_goes_over_the_wire_is_what_plain_boto3_sends(client: Any) -> None:
+    plain = boto3.client("dynamodb")
+    sent, expected = (
+        faults.on(each, "Query", lambda _: faults.answered(200, {"Items": []})) for each in (client, plain)
+    )
+
+    raw_query(client)(everything(Limit=3, ScanIndexForward=False))
+    plain.query(**everything(Limit=3, ScanIndexForward=False))
+
+    assert sent == expected
+
+
+def test_bytes_go_as_base64_where_aws_has_it_so(aws: str) -> None:
+    bodies: list[bytes] = []
+    records = [{"Data": b"\x00\xff plain", "PartitionKey": "é"}]
+    for kinesis in (boto3.client("kinesis"), boto3.client("kinesis")):
+        kinesis.meta.events.register(
+            "before-send.kinesis.PutRecords",
+            lambda request, **_: bodies.append(request.body) or faults.answered(200, {"Records": []}),
+        )
+        if bodies:
+            kinesis.put_records(StreamName="s", Records=records)
+        else:
+            minimal = {"StreamName": "s", "Records": [{"Data": b"", "PartitionKey": "-"}]}
+            RawCall(kinesis, "PutRecords", minimal)({"StreamName": "s", "Records": records})
+        kinesis.close()
+
+    ours, theirs = (json.loads(body) for body in bodies)
+    assert ours == theirs
+
+
+def test_a_botocore_that_speaks_another_protocol_does_it_by_itself(client: Any) -> None:
+    asking = raw_query(client)
+    expected = asking(everything(Limit=2))
+    asking._is_json = False
+
+    found = asking(everything(Limit=2))
+
+    assert msgspec.json.decode(found)["Items"] == msgspec.json.decode(expected)["Items"]
+
+
 def test_an_answer_that_is_an_error_is_translated_and_leaves_nothing_behind(client: Any) -> None:
-    asking = RawQuery(client)
+    asking = raw_query(client)
 
-    with pytest.raises(UnavailableError, match="ResourceNotFoundException"):
-        asking.ask(everything(TableName="no-such-table"), lambda body: body)
+    with pytest.raises(UnavailableError, match="ResourceNotFoundException"), translated():
+        asking(everything(TableName="no-such-table"))
 
-    assert b'"Count":7' in asking.ask(everything(), lambda body: body).replace(b" ", b"")
+    assert b'"Count":7' in asking(everything()).replace(b" ", b"")
 
 
 def test_an_error_that_botocore_retried_does_not_count(client: Any) -> None:
