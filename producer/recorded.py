@@ -8,6 +8,7 @@ it, and goes to metadata otherwise.  JSON numbers stay exactly as written.
 import csv
 import json
 import re
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple, NoReturn
 
@@ -26,6 +27,9 @@ _TEXTS = frozenset({"serial", "event_id", "source"})
 #: A longer line is no event: a record has at most 1 MiB, and this leaves room for white space and escapes.
 MAX_LINE_BYTES = 8 * 1024 * 1024
 
+#: A row of CSV over more lines than this is none: somewhere in it a quote is missing.
+MAX_ROW_LINES = 10_000
+
 _BOM = b"\xef\xbb\xbf"
 _WORD_ENDS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 _BETWEEN_WORDS = re.compile(r"[\s./_-]+")
@@ -34,7 +38,7 @@ _BETWEEN_WORDS = re.compile(r"[\s./_-]+")
 class Line(NamedTuple):
     """What a line of the input became: a wire event, or the reason why not."""
 
-    number: int  # from 1; for a CSV row over several lines, its last
+    number: int  # from 1; for a CSV row over several lines its last, its first where quotes went wrong
     data: bytes | None
     reason: str | None
 
@@ -162,43 +166,78 @@ def _object(line: bytes) -> dict[str, Any]:
 
 
 def _csv_rows(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any] | _LineError]]:
-    reader = csv.reader(_csv_texts(lines), strict=True)
+    texts = _CsvTexts(lines)
+    reader = csv.reader(texts, strict=True)
     header: Sequence[str] = ()
     while True:
+        texts.begin_row()
+        fault = None
+        cells: list[str] | None = []
         try:
             cells = next(reader, None)
-        except csv.Error as exc:
+        except (csv.Error, _LineError) as exc:
             if not header:
                 raise ConfigurationError(f"the CSV header cannot be read: {exc}") from exc
-            yield reader.line_num, _LineError(f"not CSV: {exc}")
-            continue
+            fault = f"not CSV: {exc}"
         if cells is None:
             return
-        if not cells:
+        if header and len(cells) > len(header):
+            fault = f"{len(cells)} cells under {len(header)} column names"
+        if fault is not None:
+            # Over several lines it is a stray quote that took them: only the first of them is to blame.
+            if texts.take_back():
+                fault += ", in a row over several lines that begins here"
+            yield texts.number, _LineError(fault)
+        elif not cells:
             continue
-        if not header:
+        elif not header:
             header = _header(cells)
-        elif len(cells) > len(header):
-            yield reader.line_num, _LineError(f"{len(cells)} cells under {len(header)} column names")
         elif any("\udc80" <= character <= "\udcff" for cell in cells for character in cell):
-            yield reader.line_num, _LineError("not UTF-8")
+            yield texts.number, _LineError("not UTF-8")
         else:
-            yield (
-                reader.line_num,
-                {name: cell for name, cell in zip(header, cells, strict=False) if cell},
-            )
+            yield texts.number, {name: cell for name, cell in zip(header, cells, strict=False) if cell}
 
 
-def _csv_texts(lines: Iterable[bytes]) -> Iterator[str]:
+class _CsvTexts:
     """The lines as text; bytes that are not UTF-8 become lone surrogates, so that only their row is lost.
 
     A line that was cut needs no mark here: what is left of it has a cell over csv's field limit, more
     cells than the header, or makes an event larger than any record.
     """
-    for number, line in enumerate(lines, start=1):
-        if number == 1:
+
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        self._lines = iter(lines)
+        self._again: deque[str] = deque()
+        self._row: list[str] = []
+        self.number = 0  # of the line handed out last
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        if len(self._row) == MAX_ROW_LINES:
+            raise _LineError(f"more than {MAX_ROW_LINES} lines")
+        text = self._again.popleft() if self._again else self._read()
+        self.number += 1
+        self._row.append(text)
+        return text
+
+    def _read(self) -> str:
+        line = next(self._lines)
+        if self.number == 0:
             line = line.removeprefix(_BOM)
-        yield line.decode(errors="surrogateescape")
+        return line.decode(errors="surrogateescape")
+
+    def begin_row(self) -> None:
+        """What is handed out from here on belongs to one row."""
+        self._row.clear()
+
+    def take_back(self) -> bool:
+        """Hand out all but the first of this row's lines again; whether there were any."""
+        following = self._row[1:]
+        self._again.extendleft(reversed(following))
+        self.number -= len(following)
+        return bool(following)
 
 
 def _header(cells: Sequence[str]) -> Sequence[str]:

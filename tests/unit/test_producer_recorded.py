@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from chalicelib import events
 from chalicelib.errors import ConfigurationError
-from producer.recorded import MAX_LINE_BYTES, Line, lines_of, parse_mapping, read, type_name
+from producer.recorded import MAX_LINE_BYTES, MAX_ROW_LINES, Line, lines_of, parse_mapping, read, type_name
 
 RECORDED = Path(__file__).parents[3] / "shared" / "data" / "recorded-events.ndjson"
 FOREIGN = {"serial": "sn", "occurred_at": "timestamp"}
@@ -208,6 +208,59 @@ def test_a_bad_row_of_a_table_is_named_and_the_rest_goes_on() -> None:
     assert "not CSV" in reasons[2]
     assert reasons[3] == "not UTF-8"
     assert "`occurred_at`: required" in reasons[4]
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        pytest.param(5_000, id="beyond the largest cell"),
+        pytest.param(3, id="to the end of the file"),
+    ],
+)
+def test_a_quote_that_nobody_closes_costs_its_own_row_only(rest: int) -> None:
+    good = b"SN-1,note,2026-01-01T00:00:00Z,fine\n"
+    lines = table(
+        b"serial,type,occurred_at,remark\n"
+        + good
+        + b'SN-1,note,2026-01-01T00:00:00Z,"19 inch\n'
+        + good * rest
+    )
+
+    assert [line.number for line in lines] == list(range(2, rest + 4))
+    assert [line.number for line in lines if line.data is None] == [3]
+    assert "begins here" in (lines[1].reason or "")
+
+
+def test_two_stray_quotes_do_not_take_the_rows_between_them() -> None:
+    good = b"SN-1,note,2026-01-01T00:00:00Z,fine\n"
+    lines = table(
+        b"serial,type,occurred_at,remark\n"
+        + b'SN-1,note,2026-01-01T00:00:00Z,"19 inch\n'
+        + good
+        + b'SN-1,note,2026-01-01T00:00:00Z,"20 inch\n'
+        + good
+        + b'SN-1,note,2026-01-01T00:00:00Z,"two\nlines"\n'
+        + good
+    )
+
+    assert [(line.number, line.data is None) for line in lines] == [
+        (2, True),
+        (3, False),
+        (4, True),
+        (5, False),
+        (7, False),
+        (8, False),
+    ]
+
+
+def test_a_row_that_never_ends_does_not_fill_the_memory() -> None:
+    endless = b'SN-1,note,2026-01-01T00:00:00Z,"\n' + b'a","\n' * (MAX_ROW_LINES + 10)
+    rows = read(lines_of(io.BytesIO(b"serial,type,occurred_at,remark\n" + endless)), "csv", {})
+
+    first = next(rows)
+
+    assert (first.number, first.data) == (2, None)
+    assert f"more than {MAX_ROW_LINES} lines" in (first.reason or "")
 
 
 @pytest.mark.parametrize(
