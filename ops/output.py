@@ -28,8 +28,8 @@ def say(text: str) -> None:
 
 
 def tell(text: str) -> None:
-    """A line of the answer on standard output."""
-    print(printable(text, "\n"))
+    """A line of the answer on standard output; at once, because a pipe's reader may wait for it (`tail`)."""
+    print(printable(text, "\n"), flush=True)
 
 
 def tell_json(answer: dict[str, Any]) -> None:

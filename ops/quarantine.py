@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from chalicelib.cases import STATUSES
 from cli.exits import EXIT_FAILED, EXIT_OK
 from ops import arguments, output, verdicts
-from ops.output import CommandError, say, tell, tell_json, when
+from ops.output import CommandError, printable, say, tell, tell_json, when
 
 if TYPE_CHECKING:
     from chalicelib.cases import Case, Head
@@ -133,12 +133,12 @@ def run_show(args: argparse.Namespace) -> int:
     tell(f"id             {case.id}")
     tell(f"status         {case.status}")
     tell(f"arrived        {when(case.arrived_at_ms)}")
-    tell(f"partition key  {case.partition_key}")
+    tell(f"partition key  {printable(case.partition_key)}")
     tell(f"reason         {case.reason}")
     for line in case.sentence.rstrip().splitlines():
         tell(f"               {line}")
     for deed in case.trail:
-        tell(f"trail          {when(deed.at_ms)} {deed.who}: {deed.what}")
+        tell(f"trail          {when(deed.at_ms)} {printable(deed.who)}: {printable(deed.what)}")
     tell(f"payload        {len(case.payload)} bytes")
     for line in payload.shown(case.payload, case.sentence):
         tell(line)

@@ -36,7 +36,11 @@ def ops(stream: Stream, capsys: pytest.CaptureFixture[str]) -> Iterator[Operator
 
 
 def set_aside(
-    payload: bytes, reason: str = "handler_error", at_ms: int = 1790000000123, sentence: str = ""
+    payload: bytes,
+    reason: str = "handler_error",
+    at_ms: int = 1790000000123,
+    sentence: str = "",
+    partition_key: str = "key-1",
 ) -> str:
     """Put a case into quarantine as ingest and triage do; its id."""
     id_ = f"lifecycle-test-events/shardId-000000000000/{time.monotonic_ns()}"
@@ -45,7 +49,7 @@ def set_aside(
         reason=reason,
         sentence=sentence or f"KeyError: {reason}",
         payload=payload,
-        partition_key="key-1",
+        partition_key=partition_key,
         arrived_at_ms=at_ms,
     )
     assert wiring.quarantine().put(case)
@@ -175,6 +179,28 @@ def test_a_payload_cannot_speak_to_the_terminal(ops: Operator) -> None:
         assert "\x00" not in ran.out
         assert "bad" in ran.out
     assert "[bold]hello[/bold]" in ops("quarantine", "show", id_).out
+
+
+def test_a_partition_key_cannot_add_lines_to_what_show_says(ops: Operator) -> None:
+    id_ = set_aside(GOOD, partition_key="key\nstatus         discarded\x9b2J")
+
+    ran = ops("quarantine", "show", id_)
+
+    assert "partition key  key\\nstatus         discarded\\x9b2J" in ran.out.splitlines()
+    assert [line for line in ran.out.splitlines() if line.startswith("status")] == ["status         open"]
+
+
+def test_json_says_what_a_terminal_would_obey_in_escapes_that_read_back_the_same(ops: Operator) -> None:
+    key = "\x9b2J\x7f\u202e\U000e0001\ud7ff é €"
+    id_ = set_aside(GOOD.replace(b"SN-GOOD", key.encode()), partition_key=key)
+
+    listed, shown = ops("quarantine", "list", "--json"), ops("quarantine", "show", id_, "--json")
+
+    for ran in (listed, shown):
+        assert ran.out.replace("\n", "").isprintable()
+        assert ran.json[0]["partition_key"] == key
+    assert key in shown.json[0]["payload_text"]
+    assert "é €" in listed.out  # what does no harm stays readable
 
 
 def test_show_as_json_has_everything_a_program_needs(ops: Operator) -> None:
