@@ -1,6 +1,11 @@
 """`ops history` and `ops tail` on a real stage."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
 from itertools import islice
 
@@ -8,7 +13,8 @@ import boto3
 import pytest
 from chalice.test import Client
 
-from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
+from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
+from cli.stage import ROOT
 from ops import aws, tail
 from tests.lambda_events import batch, wire
 from tests.operators import Operator
@@ -105,3 +111,30 @@ def test_a_stream_that_is_not_there_is_a_sentence(ops: Operator, monkeypatch: py
 
     assert code == EXIT_UNAVAILABLE
     assert err.startswith("error: there is no stream nowhere; ")
+
+
+def test_a_pipe_gets_each_line_at_once_and_ctrl_c_ends_it_without_a_word(stage: str) -> None:
+    put(stage, wire("SN-1"))
+    following = subprocess.Popen(
+        [sys.executable, "-m", "ops", "tail", "--since", "1h"],
+        cwd=ROOT,
+        env={
+            **{name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
+            "LIFECYCLE_STAGE": "local",
+            "LIFECYCLE_STREAM": f"lifecycle-{stage}-events",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert following.stdout is not None
+    overdue = threading.Timer(30, following.kill)
+    overdue.start()
+    first = following.stdout.readline()
+    overdue.cancel()
+
+    following.send_signal(signal.SIGINT)
+    rest, errors = following.communicate(timeout=30)
+
+    assert "SN-1" in first, errors
+    assert (following.returncode, rest, errors) == (EXIT_INTERRUPTED, "", "")
