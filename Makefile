@@ -11,7 +11,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 NODE_READY := node_modules/.ready
 
-.PHONY: help install demo demo-failures serve produce reset package test check format clean
+.PHONY: help install demo demo-failures serve produce reset package test bench check format clean
 
 help: ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -50,6 +50,9 @@ package: $(READY) ## template and zip of STAGE (dev), for aws cloudformation dep
 
 test: $(READY) $(NODE_READY) ## all tests
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
+
+bench: $(READY) ## how fast it is, beside what a user would write instead
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 check: $(READY) ## format, lint, types
 	$(BIN)/ruff format --check .

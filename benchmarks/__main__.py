@@ -17,7 +17,7 @@ NAMES = ("ingest", "write_units", "lookup", "cold", "memory", "producer", "trick
 EXAMPLES = """\
 examples:
   # everything, as docs/performance.md shows it (about twenty minutes)
-  python -m benchmarks --json > performance.ndjson
+  python -m benchmarks --json > docs/performance.ndjson
 
   # two of them, five runs each
   python -m benchmarks ingest lookup --runs 5
@@ -25,8 +25,8 @@ examples:
   # does it still run? (a minute; small sizes, nothing is judged)
   python -m benchmarks --quick
 
-  # the charts of a run that was kept
-  python -m benchmarks --charts-from performance.ndjson --charts docs
+  # tables and charts of docs/performance.md from that run
+  python -m benchmarks --from docs/performance.ndjson --write docs
 
 exit codes:
   0    every bar that was measured holds
@@ -41,17 +41,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run what the command line asks for; returns the exit code."""
     args = parser().parse_args(argv)
     try:
-        lines = _kept(args.charts_from) if args.charts_from else _run(args)
+        lines = _kept(args.kept) if args.kept else _run(args)
     except ContenderError as exc:
         _say(f"error: {exc}")
         return EXIT_UNAVAILABLE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
-    if args.charts is not None:
-        from benchmarks import charts
+    if args.write is not None:
+        from benchmarks import charts, document
 
-        for path in charts.write(lines, args.charts):
-            _say(f"chart: {path}")
+        for path in [*charts.write(lines, args.write), *document.write(lines, args.write)]:
+            _say(f"written: {path}")
     return EXIT_OK if all(line.get("holds", True) for line in lines) else EXIT_FAILED
 
 
@@ -67,9 +67,11 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--runs", type=_runs, default=3, metavar="N", help="runs of each contender (3)")
     top.add_argument("--quick", action="store_true", help="one run of small sizes; nothing is judged")
     top.add_argument("--json", action="store_true", help="one JSON object a line instead of tables")
-    top.add_argument("--charts", type=Path, metavar="DIR", help="write the charts as SVG there")
     top.add_argument(
-        "--charts-from", type=Path, metavar="FILE", help="draw what `--json` printed instead of running"
+        "--from", dest="kept", type=Path, metavar="FILE", help="what `--json` printed, instead of running"
+    )
+    top.add_argument(
+        "--write", type=Path, metavar="DIR", help="write the charts, and the tables of performance.md, there"
     )
     return top
 

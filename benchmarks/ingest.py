@@ -14,7 +14,7 @@ from benchmarks.measure import Line, Plan
 EVENTS, QUICK_EVENTS = 20_000, 4_000
 EVENTS_A_PRODUCT = 10
 LATENCIES_MS = (0, 5, 20)
-LONGEST_S, QUICK_LONGEST_S = 4.0, 1.0
+LONGEST_S, QUICK_LONGEST_S = 2.0, 0.5
 
 #: Records that the contenders' connections and caches are warmed up with.
 _WARM_UP = 25

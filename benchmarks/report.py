@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.document import number
 from benchmarks.measure import Line
 
 
@@ -13,10 +14,12 @@ def show(lines: Sequence[Line]) -> None:
     if not lines:
         return
     spread = [line.get("spread", {}) for line in lines]
-    columns = [name for name in lines[0] if name not in ("benchmark", "spread")]
+    columns = list(
+        dict.fromkeys(name for line in lines for name in line if name not in ("benchmark", "spread"))
+    )
     table = Table(title=lines[0]["benchmark"], title_justify="left")
     for name in columns:
-        table.add_column(name, justify="left" if isinstance(lines[0][name], str) else "right")
+        table.add_column(name, justify="left" if isinstance(lines[0].get(name), str) else "right")
     for line, between in zip(lines, spread, strict=True):
         table.add_row(*(_cell(line.get(name), between.get(name)) for name in columns))
     console = Console()
@@ -26,11 +29,9 @@ def show(lines: Sequence[Line]) -> None:
 
 
 def _cell(value: object, between: list[float] | None) -> str:
-    text = _number(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
+    if value is None:
+        return ""
+    text = number(value) if isinstance(value, int | float) and not isinstance(value, bool) else str(value)
     if between is None or between[0] == between[1]:
         return text
-    return f"{text} ({_number(between[0])} to {_number(between[1])})"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:g}"
+    return f"{text} ({number(between[0])} to {number(between[1])})"
