@@ -201,7 +201,7 @@ def _policies(deployment: Deployment) -> tuple[bool, str]:
         if statement["Effect"] == "Allow"
         for action in listed(statement.get("Action", "*"))
         for resource in listed(statement.get("Resource", "*"))
-        if "*" in action or (resource == "*" and not action.startswith("xray:"))
+        if "*" in action or (_is_wide(resource) and not action.startswith("xray:"))
     ]
     return not wide, "; ".join(wide) or f"{len(deployment.statements)} statements"
 
@@ -246,6 +246,14 @@ def alarm_names(stage: str) -> set[str]:
         for resource in template.read()["Resources"].values()
         if resource["Type"] == "AWS::CloudWatch::Alarm" and resource["Condition"] == "IsWatched"
     }
+
+
+def _is_wide(resource: str) -> bool:
+    """Whether a pattern leaves open which resource is meant; account and region may be open."""
+    name = resource.split(":", 5)[-1]
+    if ":logs:" in resource:
+        name = name.removesuffix(":*")  # the streams of one log group
+    return "*" in name or "?" in name
 
 
 def _list(values: Any) -> str:

@@ -66,7 +66,12 @@ def queue(**attributes: str) -> Callable[[], object]:
 def widen_policy() -> object:
     iam = boto3.client("iam")
     role = boto3.client("lambda").get_function_configuration(FunctionName="lifecycle-dev")["Role"]
-    document = {"Statement": {"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"}}
+    document = {
+        "Statement": [
+            {"Effect": "Allow", "Action": "dynamodb:*", "Resource": "*"},
+            {"Effect": "Allow", "Action": "dynamodb:Scan", "Resource": "arn:aws:dynamodb:*:*:table/*"},
+        ]
+    }
     return iam.put_role_policy(
         RoleName=role.rsplit("/", 1)[-1], PolicyName="quick-fix", PolicyDocument=json.dumps(document)
     )
@@ -171,7 +176,11 @@ def test_a_whole_deployment_passes_and_whatever_is_broken_is_named(
             "only who has a token may ask",
             "the API refuses everybody",
         ),
-        (widen_policy, "policies name their actions and resources", "api_handler: dynamodb:* on *"),
+        (
+            widen_policy,
+            "policies name their actions and resources",
+            "api_handler: dynamodb:* on *; api_handler: dynamodb:Scan on arn:aws:dynamodb:*:*:table/*",
+        ),
         (ring, "no alarm is ringing", "lifecycle-dev-parking"),
     ]:
         change()
