@@ -28,7 +28,8 @@ from ops.simulation import simulate
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
 
-CALIBRATION, EVENTS, QUICK_EVENTS = 12_000, 40_000, 12_000
+CALIBRATION, EVENTS = 20_000, 50_000
+QUICK_CALIBRATION, QUICK_EVENTS = 4_000, 8_000
 EVENTS_A_PRODUCT = 10
 
 #: The simulated burst is the mean of so many runs: they draw which key goes where.
@@ -55,14 +56,14 @@ class Calibration(NamedTuple):
 
 def run(plan: Plan) -> Iterator[Line]:
     """A line without and one with limits on the shards; `ratio` is simulated time over measured time."""
-    events = QUICK_EVENTS if plan.quick else EVENTS
+    small, events = (QUICK_CALIBRATION, QUICK_EVENTS) if plan.quick else (CALIBRATION, EVENTS)
     runs: dict[bool, list[dict[str, float]]] = {False: [], True: []}
     for number in range(plan.runs):
         plan.say(f"simulation: run {number + 1} of {plan.runs}")
         for is_limited, done in runs.items():
-            before = calibrated(_burst(CALIBRATION, is_limited=False))
+            before = calibrated(_burst(small, is_limited=False))
             measured = _burst(events, is_limited=is_limited)
-            after = calibrated(_burst(CALIBRATION, is_limited=False))
+            after = calibrated(_burst(small, is_limited=False))
             calibration = Calibration(*map(statistics.mean, zip(before, after, strict=True)))
             simulated_s = predicted(calibration, measured["settings"], events, is_limited)
             done.append(

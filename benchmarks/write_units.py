@@ -38,8 +38,9 @@ def ours(events: int) -> list[float]:
     def ask(params: dict[str, Any], **_: Any) -> None:
         params["body"] = b'{"ReturnConsumedCapacity":"TOTAL",' + params["body"][1:]
 
-    def note(parsed: dict[str, Any], **_: Any) -> None:
-        units.append(sum(each["CapacityUnits"] for each in parsed["ConsumedCapacity"]))
+    def note(http_response: Any, **_: Any) -> None:
+        consumed = json.loads(http_response.content)["ConsumedCapacity"]
+        units.append(sum(each["CapacityUnits"] for each in consumed))
 
     hooks = wiring.session().get_component("event_emitter")
     hooks.register_last("before-call.dynamodb.BatchWriteItem", ask)  # after the body was put in place
