@@ -22,6 +22,8 @@ NOUNS = (
     "token",
     "history",
     "tail",
+    "plan",
+    "simulate",
 )
 
 EPILOG = """\
