@@ -250,5 +250,5 @@ def _anomaly(event: Happening, code: str, message: str) -> Anomaly:
 
 def _unexpected(type_: str, status: str) -> str:
     if status == NOTHING:
-        return f"{type_} before anything else"
+        return f"{type_} before any event that gives a status"  # others may have come before it
     return f"{type_} while {status}"

@@ -180,7 +180,10 @@ def test_a_void_may_hold_numbers_that_no_float_can(number: str) -> None:
         ),
         (("production", "retirement", "service"), ["service while retired"]),
         (("production", "inventory", "theft", "dealer_registration"), ["dealer_registration while stolen"]),
-        (("inventory", "production"), ["production while in_inventory", "inventory before anything else"]),
+        (
+            ("inventory", "production"),
+            ["production while in_inventory", "inventory before any event that gives a status"],
+        ),
         (("production", "recovery"), ["recovery while produced"]),
         (("note", "production", "repainting"), []),
     ],
