@@ -4,6 +4,7 @@ The only place of `ops` that builds clients.  The deployed side's are tuned for 
 (`chalicelib/wiring.py`); a person can wait for throttling to pass.
 """
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -32,9 +33,6 @@ _CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
     max_pool_connections=32,
 )
-
-#: What helps against most of what goes wrong between us and AWS.
-REMEDY = "start the local pipeline with `make serve`, or name another stage with --stage"
 
 
 def kinesis() -> "KinesisClient":
@@ -76,6 +74,13 @@ def history() -> History:
     return History(_client("dynamodb"), settings.history_table())
 
 
+def remedy() -> str:
+    """What helps against most of what goes wrong between us and AWS, or what stands in for it."""
+    if os.environ.get("AWS_ENDPOINT_URL"):
+        return "start the local pipeline with `make serve`, or name another stage with --stage"
+    return "check --stage, and whose account and region these are (AWS_PROFILE, AWS_DEFAULT_REGION)"
+
+
 @contextmanager
 def reported() -> Iterator[None]:
     """Turn what AWS and the settings raise into one sentence with the remedy."""
@@ -86,9 +91,9 @@ def reported() -> Iterator[None]:
     except ClientError as exc:
         said = exc.response["Error"]
         what = f"{exc.operation_name} was refused: {said['Code']}: {said.get('Message', '')}"
-        raise CommandError(f"{what}; {REMEDY}", EXIT_UNAVAILABLE) from exc
+        raise CommandError(f"{what}; {remedy()}", EXIT_UNAVAILABLE) from exc
     except (BotoCoreError, LifecycleError) as exc:
-        raise CommandError(f"{exc}; {REMEDY}", EXIT_UNAVAILABLE) from exc
+        raise CommandError(f"{exc}; {remedy()}", EXIT_UNAVAILABLE) from exc
 
 
 @cache

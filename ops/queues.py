@@ -16,7 +16,7 @@ from chalicelib import dead_letters
 from chalicelib.dead_letters import Pointers
 from chalicelib.errors import RecordError
 from cli.exits import EXIT_UNAVAILABLE
-from ops.aws import REMEDY
+from ops.aws import remedy
 from ops.output import CommandError
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Queue:
             ):
                 raise
             raise CommandError(
-                f"there is no queue {name}; {REMEDY}",
+                f"there is no queue {name}; {remedy()}",
                 EXIT_UNAVAILABLE,
             ) from exc
         attributes = sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["All"])["Attributes"]

@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         hours = reread.retention_hours(kinesis, stream, Deadline(5))
     except GoneError as exc:
         raise CommandError(
-            f"there is no stream {stream}; {aws.REMEDY}",
+            f"there is no stream {stream}; {aws.remedy()}",
             EXIT_UNAVAILABLE,
         ) from exc
     now_ms = time.time() * 1000

@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
             if count == args.limit:
                 break
     except GoneError as exc:
-        raise CommandError(f"there is no stream {stream}; {aws.REMEDY}", EXIT_UNAVAILABLE) from exc
+        raise CommandError(f"there is no stream {stream}; {aws.remedy()}", EXIT_UNAVAILABLE) from exc
     return EXIT_OK
 
 

@@ -1,16 +1,19 @@
 """The operators' command line itself: what it takes, what it refuses, what its help says."""
 
 import argparse
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
 
 import pytest
+from botocore.exceptions import ClientError
 
 from cli.stage import ROOT
+from ops import aws
 from ops.__main__ import main, parser
 from ops.arguments import moment_ms, positive, rate, sentence
-from ops.output import duration, printable, when
+from ops.output import CommandError, duration, printable, when
 
 
 def commands(of: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -175,3 +178,14 @@ def test_moments_are_utc_with_milliseconds() -> None:
 )
 def test_durations_are_in_the_largest_unit_that_says_enough(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "remedy"),
+    [("http://127.0.0.1:4566", "start the local pipeline"), ("", "whose account and region these are")],
+)
+def test_the_remedy_fits_what_was_asked_a_laptop_or_aws(endpoint: str, remedy: str) -> None:
+    os.environ["AWS_ENDPOINT_URL"] = endpoint
+
+    with pytest.raises(CommandError, match=remedy), aws.reported():
+        raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "CreateChangeSet")
