@@ -30,9 +30,22 @@
     return [response, new DOMParser().parseFromString(await response.text(), "text/html")];
   };
 
+  // Where the shell says why it asks.
+  const explain = (text) => {
+    document.querySelector("#refusal p:not(.eyebrow)").textContent = text;
+    say(text);
+  };
+
   // The shell: the same address again, with the token.
   const show = async () => {
-    const [response, loaded] = await page(location.href);
+    let response, loaded;
+    try {
+      [response, loaded] = await page(location.href);
+    } catch {
+      ready();
+      explain("No answer came. Try again in a moment.");
+      return;
+    }
     document.title = loaded.title;
     document.getElementById("main").replaceWith(loaded.getElementById("main"));
     if (response.status === 401 || response.status === 403) keep(null);
@@ -87,8 +100,10 @@
   document.addEventListener("submit", (event) => {
     if (event.target.id !== "token-form") return;
     event.preventDefault();
-    keep(event.target.elements.token.value.trim());
-    show();
+    const token = event.target.elements.token.value.trim();
+    // Anything else cannot stand in a header: the browser would refuse to send it.
+    if (/^[!-~]+$/.test(token)) { keep(token); show(); }
+    else explain("That cannot be a token: a token is letters, digits, - and _, without quotes or spaces.");
   });
 
   document.addEventListener("click", (event) => {

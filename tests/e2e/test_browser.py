@@ -277,6 +277,32 @@ def test_the_shell_asks_for_a_token_and_keeps_it_in_this_tab_only(
     other.close()
 
 
+def test_what_cannot_be_a_token_is_said_to_be_none_and_is_not_kept(page: Page, guarded: str) -> None:
+    page.goto(f"{guarded}/products/SN-2")
+    page.get_by_label("Access token").fill(f"“{TOKEN}”")  # as chats and word processors quote
+    page.get_by_role("button", name="Show").click()
+
+    expect(page.locator("#refusal")).to_contain_text("That cannot be a token")
+    assert page.evaluate("sessionStorage.length") == 0
+    page.get_by_label("Access token").fill(TOKEN)
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("SN-2")
+
+
+def test_the_shell_says_so_when_nobody_answers_and_keeps_the_token(
+    page: Page, context: BrowserContext, guarded: str
+) -> None:
+    page.goto(f"{guarded}/products/SN-2")
+    context.set_offline(True)
+    page.get_by_label("Access token").fill(TOKEN)
+    page.get_by_role("button", name="Show").click()
+
+    expect(page.locator("#refusal")).to_contain_text("No answer came")
+    context.set_offline(False)
+    page.get_by_role("button", name="Show").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("SN-2")
+
+
 def test_what_is_taken_along_comes_with_the_token_and_forgetting_it_closes_the_page(
     page: Page, guarded: str
 ) -> None:
