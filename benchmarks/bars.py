@@ -1,162 +1,159 @@
-"""What must hold: ratios within one run, and where each of them has its bar."""
+"""What must hold: ratios within one run, and where each of them has its bar.
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+A ratio is taken run by run and the median of those counts: what else the machine did meanwhile is in both.
+"""
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from benchmarks.measure import Line, rounded
 
+_About = Mapping[str, Any]
+
 
 class Bar(NamedTuple):
-    """One ratio and its limit."""
+    """A figure of ours over the same figure of another, or the worst of ours alone, and its limit."""
 
     name: str
-    at_least: float | None
-    at_most: float | None
-    value: Callable[["Figures"], float]
+    figure: str
+    ours: _About  # what the line says about itself, beside its figures
+    other: _About | None = None
+    at_least: float | None = None
+    at_most: float | None = None
 
 
-class MissingError(LookupError):
-    """The benchmark that a bar is about was not run."""
+def _contender(benchmark: str, name: str, **about: Any) -> _About:
+    return {"benchmark": benchmark, "contender": name, **about}
 
 
-class Figures:
-    """The lines of a run, asked for one figure at a time."""
-
-    def __init__(self, lines: Sequence[Line]) -> None:
-        self._lines = lines
-
-    def __call__(self, benchmark: str, contender: str, figure: str, **about: object) -> float:
-        """The one figure that these words name.  Raises MissingError."""
-        wanted = {"benchmark": benchmark, "contender": contender, **about}
-        for line in self._lines:
-            if all(line.get(name) == value for name, value in wanted.items()):
-                return float(line[figure])
-        raise MissingError(benchmark)
-
-    def most(self, benchmark: str, contender: str, figure: str) -> float:
-        """The largest of a contender's figures.  Raises MissingError."""
-        found = [
-            float(line[figure])
-            for line in self._lines
-            if (line["benchmark"], line.get("contender")) == (benchmark, contender)
-        ]
-        if not found:
-            raise MissingError(benchmark)
-        return max(found)
-
-
-def _ingest(figure: str, other: str, latency_ms: int) -> Callable[[Figures], float]:
-    return lambda of: (
-        of("ingest", "ours", figure, latency_ms=latency_ms)
-        / of("ingest", other, figure, latency_ms=latency_ms)
-    )
+def _ingest(name: str, latency_ms: int) -> _About:
+    return _contender("ingest", name, latency_ms=latency_ms)
 
 
 BARS = [
     Bar(
         "ingest at 5 ms: ours / conditional_put, events/s",
-        90,
-        None,
-        _ingest("events_per_second", "conditional_put", 5),
+        "events_per_second",
+        _ingest("ours", 5),
+        _ingest("conditional_put", 5),
+        at_least=90,
     ),
     Bar(
-        "ingest at 5 ms: ours / powertools, events/s", 90, None, _ingest("events_per_second", "powertools", 5)
+        "ingest at 5 ms: ours / powertools, events/s",
+        "events_per_second",
+        _ingest("ours", 5),
+        _ingest("powertools", 5),
+        at_least=90,
     ),
     Bar(
         "ingest at 20 ms: ours / tuned_batch, events/s",
-        6,
-        None,
-        _ingest("events_per_second", "tuned_batch", 20),
+        "events_per_second",
+        _ingest("ours", 20),
+        _ingest("tuned_batch", 20),
+        at_least=6,
     ),
     Bar(
         "CPU per event: ours / conditional_put",
-        None,
-        1 / 14,
-        _ingest("cpu_us_per_event", "conditional_put", 0),
+        "cpu_us_per_event",
+        _ingest("ours", 0),
+        _ingest("conditional_put", 0),
+        at_most=1 / 14,
     ),
-    Bar("CPU per event: ours / tuned_batch", None, 0.85, _ingest("cpu_us_per_event", "tuned_batch", 0)),
+    Bar(
+        "CPU per event: ours / tuned_batch",
+        "cpu_us_per_event",
+        _ingest("ours", 0),
+        _ingest("tuned_batch", 0),
+        at_most=0.85,
+    ),
     Bar(
         "write units an event up to 1 KB, at any history length",
-        None,
-        1,
-        lambda of: of.most("write_units", "ours", "most_write_units"),
+        "most_write_units",
+        _contender("write_units", "ours"),
+        at_most=1,
     ),
     Bar(
         "lookup p50: history of 100,000 / history of 10, same number of events",
-        None,
-        1.3,
-        lambda of: (
-            of("lookup", "page_of_10", "p50_ms", history=100_000)
-            / of("lookup", "page_of_10", "p50_ms", history=10)
-        ),
+        "p50_ms",
+        _contender("lookup", "page_of_10", history=100_000),
+        _contender("lookup", "page_of_10", history=10),
+        at_most=1.3,
     ),
     Bar(
         "lookup CPU: ours / bare Query of the page",
-        None,
-        1.6,
-        lambda of: (
-            of("lookup", "product", "cpu_us_per_lookup", history=1_000)
-            / of("lookup", "bare_query_of_product", "cpu_us_per_lookup", history=1_000)
-        ),
+        "cpu_us_per_lookup",
+        _contender("lookup", "product", history=1_000),
+        _contender("lookup", "bare_query_of_product", history=1_000),
+        at_most=1.6,
     ),
     Bar(
         "cold to first record / bare boto3 client",
-        None,
-        1.35,
-        lambda of: of("cold", "first_record", "ms") / of("cold", "bare_client", "ms"),
+        "ms",
+        _contender("cold", "first_record"),
+        _contender("cold", "bare_client"),
+        at_most=1.35,
     ),
     Bar(
         "spike of 100,000: ours / floor",
-        None,
-        1.6,
-        lambda of: (
-            of("spike", "ours", "seconds", events=100_000) / of("spike", "floor", "seconds", events=100_000)
-        ),
+        "seconds",
+        _contender("spike", "ours", events=100_000),
+        _contender("spike", "floor", events=100_000),
+        at_most=1.6,
     ),
     Bar(
         "spike: 200,000 / 100,000",
-        None,
-        2.2,
-        lambda of: (
-            of("spike", "ours", "seconds", events=200_000) / of("spike", "ours", "seconds", events=100_000)
-        ),
+        "seconds",
+        _contender("spike", "ours", events=200_000),
+        _contender("spike", "ours", events=100_000),
+        at_most=2.2,
     ),
     Bar(
         "trickle p50 / sum of the four calls",
-        None,
-        8,
-        lambda of: (
-            of("trickle", "ours", "p50_ms", poll_interval="default") / of("trickle", "four_calls", "p50_ms")
-        ),
+        "p50_ms",
+        _contender("trickle", "ours", poll_interval="default"),
+        _contender("trickle", "four_calls"),
+        at_most=8,
     ),
     Bar(
         "producer, plain / bare PutRecords of prebuilt records",
-        0.7,
-        None,
-        lambda of: (
-            of("producer", "plain", "events_per_second")
-            / of("producer", "bare_put_records", "events_per_second")
-        ),
+        "events_per_second",
+        _contender("producer", "plain"),
+        _contender("producer", "bare_put_records"),
+        at_least=0.7,
     ),
     Bar(
         "aggregated: PUT payload units an event of 300 bytes",
-        None,
-        0.02,
-        lambda of: of("producer", "aggregated", "put_units_per_event"),
+        "put_units_per_event",
+        _contender("producer", "aggregated"),
+        at_most=0.02,
     ),
 ]
 
 
 def judged(lines: Sequence[Line]) -> Iterator[Line]:
-    """A line for each bar whose benchmarks were run."""
-    figures = Figures(lines)
+    """A line for each bar whose benchmark was run."""
     for bar in BARS:
-        try:
-            value = bar.value(figures)
-        except MissingError:
+        ours = _runs(lines, bar.ours, bar.figure)
+        other = [1.0] * len(ours) if bar.other is None else _runs(lines, bar.other, bar.figure)
+        if not ours or not other:
             continue
+        if bar.other is None:
+            value = max(ours)
+        else:
+            value = statistics.median(one / two for one, two in zip(ours, other, strict=True))
         holds = (bar.at_least is None or value >= bar.at_least) and (
             bar.at_most is None or value <= bar.at_most
         )
-        limit = {"at_least": bar.at_least} if bar.at_most is None else {"at_most": rounded(bar.at_most)}
-        yield {"benchmark": "bar", "bar": bar.name, "value": rounded(value), **limit, "holds": holds}
+        limit = f"≥ {bar.at_least:g}" if bar.at_most is None else f"≤ {bar.at_most:.3g}"
+        yield {"benchmark": "bar", "bar": bar.name, "value": rounded(value), "limit": limit, "holds": holds}
+
+
+def _runs(lines: Sequence[Line], about: _About, figure: str) -> list[float]:
+    """The figure in each run of the lines that say this about themselves."""
+    return [
+        value
+        for line in lines
+        if all(line.get(name) == value for name, value in about.items())
+        for value in line.get("each", {}).get(figure, [line[figure]])
+    ]

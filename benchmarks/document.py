@@ -33,24 +33,24 @@ def filled(text: str, lines: Sequence[Line]) -> str:
 def markdown(lines: Sequence[Line]) -> str:
     """A table of lines: medians, and between which values the runs lay where they differ."""
     columns = list(
-        dict.fromkeys(name for line in lines for name in line if name not in ("benchmark", "spread"))
+        dict.fromkeys(name for line in lines for name in line if name not in ("benchmark", "each"))
     )
     rows = [columns, ["---"] * len(columns)]
     for line in lines:
-        rows.append([_cell(line.get(name), line.get("spread", {}).get(name)) for name in columns])
+        rows.append([_cell(line.get(name), line.get("each", {}).get(name)) for name in columns])
     return "".join(f"| {' | '.join(row)} |\n" for row in rows)
 
 
-def _cell(value: object, between: Sequence[float] | None) -> str:
+def _cell(value: object, each: Sequence[float] | None) -> str:
     if value is None:
         return ""
     if isinstance(value, bool):
         return "yes" if value else "**no**"
     if not isinstance(value, int | float):
         return str(value)
-    if between is None or between[0] == between[1]:
+    if each is None or min(each) == max(each):
         return number(value)
-    return f"{number(value)} ({number(between[0])}–{number(between[1])})"
+    return f"{number(value)} ({number(min(each))}–{number(max(each))})"
 
 
 def number(value: float) -> str:

@@ -103,13 +103,10 @@ def ask_stub(url: str, path: str) -> dict[str, int]:
 
 
 def line(about: Mapping[str, Any], runs: Sequence[Mapping[str, float]]) -> Line:
-    """The medians of several runs, and between which values they lay."""
-    figures = {name: rounded(statistics.median(run[name] for run in runs)) for name in runs[0]}
-    spread = {
-        name: [rounded(min(run[name] for run in runs)), rounded(max(run[name] for run in runs))]
-        for name in runs[0]
-    }
-    return {**about, **figures, "runs": len(runs), "spread": spread}
+    """The medians of several runs, and what each of them gave."""
+    each = {name: [rounded(run[name]) for run in runs] for name in runs[0]}
+    figures = {name: rounded(statistics.median(values)) for name, values in each.items()}
+    return {**about, **figures, "runs": len(runs), "each": each}
 
 
 def percentile(ordered: Sequence[float], rank: float) -> float:
