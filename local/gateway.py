@@ -1,9 +1,9 @@
 """What API Gateway does to an answer on its way out, for the local server that stands in its place.
 
-Compression is all of it: `minimum_compression_size` of .chalice/config.json, which `chalice deploy` gives
-to API Gateway, holds here too.  The conditions are API Gateway's ("Receive an API response with a
-compressed payload", Amazon API Gateway Developer Guide): the caller names gzip in Accept-Encoding, the
-answer has no Content-Encoding yet, and it is large enough.
+Compression, and no body after HEAD.  `minimum_compression_size` of .chalice/config.json, which `chalice
+deploy` gives to API Gateway, holds here too.  The conditions are API Gateway's ("Receive an API response
+with a compressed payload", Amazon API Gateway Developer Guide): the caller names gzip in Accept-Encoding,
+the answer has no Content-Encoding yet, and it is large enough.
 """
 
 import gzip
@@ -33,6 +33,10 @@ class GatewayHandler(ChaliceRequestHandler):
         super().__init__(request, client_address, server, app_object, config)
 
     def _send_http_response_with_body(self, code: int, headers: dict[str, Any], body: str | bytes) -> None:
+        if self.command == "HEAD":
+            # A body here would be read as the beginning of the connection's next answer.
+            self._send_http_response_no_body(code, headers)
+            return
         data = body if isinstance(body, bytes) else body.encode()
         if self._is_compressed(headers, len(data)):
             vary = headers.get("Vary")

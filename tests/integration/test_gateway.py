@@ -1,8 +1,10 @@
 """Compression over real HTTP, where the local server stands for API Gateway."""
 
 import gzip
+import socket
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -59,3 +61,14 @@ def test_a_compressed_answer_is_known_again_by_its_etag(url: str) -> None:
             url + "/openapi.json", headers={"If-None-Match": tag, "Accept-Encoding": accepts}, timeout=10
         )
         assert (again.status_code, again.content) == (304, b"")
+
+
+def test_an_answer_to_head_has_no_body_that_the_next_answer_would_begin_with(url: str) -> None:
+    where = urlsplit(url)
+    with socket.create_connection((where.hostname, where.port), timeout=10) as connection:
+        connection.sendall(b"HEAD /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        with connection.makefile("rb") as answered:
+            head, _, body = answered.read().partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 405 ")
+    assert body == b""
