@@ -13,7 +13,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +34,6 @@ STRUCK = "process_lifecycle"
 
 #: Events in one of its requests, for guessing in the middle of how many a strike falls.
 _EVENTS_A_REQUEST = 25
-
-_LEFT = "left_unprocessed"
 
 
 def __getattr__(name: str) -> Handler:
@@ -76,12 +74,13 @@ class Injector:
         self._lock = threading.Lock()
         self._strike: str | None = None
         self._requests_left = 0
+        self._left = threading.local()  # a request's hooks all run on the thread that makes it
 
     def attach(self, events: BaseEventHooks) -> None:
         """Stand between clients made from now on and DynamoDB."""
         events.register("before-sign.dynamodb.BatchWriteItem", self._leave_unprocessed)
         events.register("before-send.dynamodb", self._before_send)
-        events.register("after-call.dynamodb.BatchWriteItem", self._add_unprocessed)
+        events.register("before-parse.dynamodb.BatchWriteItem", self._add_unprocessed)
 
     def put_bug(self) -> None:
         """Have the step from an event to its item raise on the products the board names."""
@@ -142,7 +141,8 @@ class Injector:
             if self._rng.random() < 0.5:
                 raise EndpointConnectionError(endpoint_url=request.url)
             return _error(request.url, 500, "InternalServerError", "The request could not be processed")
-        if _LEFT not in request.context and self._rng.random() < state.faults.throttle:
+        is_cut = bool(getattr(self._left, "puts", None))
+        if not is_cut and self._rng.random() < state.faults.throttle:
             faults.note(self._directory, "throttled")
             message = "The level of configured provisioned throughput for the table was exceeded"
             return _error(request.url, 400, "ProvisionedThroughputExceededException", message)
@@ -151,6 +151,7 @@ class Injector:
     def _leave_unprocessed(self, request: Any, **_: Any) -> None:
         """Take some items out of a request, half as often as a whole one is refused."""
         share = self._state().faults.throttle
+        self._left.puts = {}
         if not share or self._rng.random() >= share / 2:
             return
         body = msgspec.json.decode(request.data)
@@ -161,14 +162,18 @@ class Injector:
             del puts[keep:]
         if any(taken.values()):
             faults.note(self._directory, "unprocessed")
-            request.context[_LEFT] = {table: puts for table, puts in taken.items() if puts}
+            self._left.puts = {table: puts for table, puts in taken.items() if puts}
             request.data = msgspec.json.encode(body)
 
-    def _add_unprocessed(self, parsed: dict[str, Any], context: Mapping[str, Any], **_: Any) -> None:
-        """Have the answer name them, as DynamoDB does."""
-        unprocessed = parsed.setdefault("UnprocessedItems", {})
-        for table, puts in context.get(_LEFT, {}).items():
-            unprocessed.setdefault(table, []).extend(puts)
+    def _add_unprocessed(self, response_dict: dict[str, Any], **_: Any) -> None:
+        """Have the answer on the wire name them, as DynamoDB's does: before anybody reads it."""
+        left: dict[str, list[Any]] = self._left.puts
+        if left and response_dict["status_code"] == 200:
+            answer = msgspec.json.decode(response_dict["body"])
+            unprocessed = answer.setdefault("UnprocessedItems", {})
+            for table, puts in left.items():
+                unprocessed.setdefault(table, []).extend(puts)
+            response_dict["body"] = msgspec.json.encode(answer)
 
     def _state(self) -> State:
         """What the board says now; read again only when it was replaced."""

@@ -245,6 +245,7 @@ def dynamodb() -> Iterator[Dynamodb]:
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # headers and body in one packet: two would wait for a delayed acknowledgement
 
         def do_POST(self) -> None:
             sent.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
