@@ -177,7 +177,7 @@ def test_items_left_unprocessed_are_those_that_were_not_sent(tmp_path: Path, dyn
             refused_whole += 1
             assert sent == []
             continue
-        left = answer["UnprocessedItems"].get("t", [])
+        left = answer.get("UnprocessedItems", {}).get("t", [])
         assert sent[0]["RequestItems"]["t"] + left == puts
         partly += bool(left)
 
