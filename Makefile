@@ -63,5 +63,5 @@ format: $(READY) ## put the code into the shape that `make check` wants
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-clean: ## remove everything that the targets made
-	rm -rf $(VENV) node_modules .local .pytest_cache .mypy_cache .ruff_cache .hypothesis dist
+clean: ## remove what the targets made here; `make reset` removes what is stored
+	rm -rf $(VENV) node_modules .pytest_cache .mypy_cache .ruff_cache .hypothesis dist

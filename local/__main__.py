@@ -33,7 +33,7 @@ examples:
   python -m local serve
 
   # beside another one: other ports, other directory
-  python -m local serve --port 8001 --endpoint-port 4567 --home .local-second
+  python -m local serve --port 8001 --endpoint-port 4567 --home ~/second-pipeline
 
   # forget what `serve` has stored
   python -m local reset
@@ -81,7 +81,7 @@ def _run(args: argparse.Namespace) -> int:
         return demo_failures.run(args)
     from local import faults, serve
 
-    home = serve.Home(args.home)
+    home = serve.Home(args.home or serve.default_home())
     if args.command == "reset":
         serve.reset(home, stage=args.stage, say=serve.to_stderr)
         return EXIT_OK
@@ -135,9 +135,8 @@ def parser() -> argparse.ArgumentParser:
         command.add_argument(
             "--home",
             type=Path,
-            default=Path(".local"),
             metavar="DIR",
-            help="where state and logs lie (.local)",
+            help="where state and logs lie (a folder of this checkout's own in the user's state directory)",
         )
     return top
 

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 
 from rich.console import Console
@@ -25,6 +26,18 @@ from local.pipeline import Pipeline, PipelineError, Plan
 
 #: How often the counts are looked at, and how often at most a line is printed about them.
 _LOOK_S, _TELL_S = 0.5, 5.0
+
+
+def default_home() -> Path:
+    """Where this checkout's pipeline is kept when nobody says: outside the checkout, in the user's state.
+
+    `chalice local` watches the project's folder and starts again at every file that changes there, so logs
+    in it would keep restarting it (chalice/cli/filewatch).  XDG Base Directory Specification for the rest.
+    """
+    checkout = Path(__file__).resolve().parent.parent
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    mark = blake2b(str(checkout).encode(), digest_size=4).hexdigest()
+    return state / "product-lifecycle-history" / f"{checkout.name}-{mark}"
 
 
 @dataclass(frozen=True, slots=True)
