@@ -67,11 +67,9 @@ def timed(seconds: int, poll_interval_s: float | None) -> dict[str, Any]:
     """Runs in a process of its own, which is the pipeline's."""
     from local import pipeline
 
-    if poll_interval_s is not None:
-        pipeline.POLL_INTERVAL_S = poll_interval_s
     done = _Done()
     with tempfile.TemporaryDirectory(prefix="lifecycle-bench-") as logs:
-        plan = pipeline.Plan(endpoint.STAGE, Path(logs))
+        plan = pipeline.Plan(endpoint.STAGE, Path(logs), poll_interval_s=poll_interval_s)
         with pipeline.running(plan, done, lambda _: None):
             latencies_ms = _trickle(done, seconds)
             four = _FourCalls()

@@ -55,11 +55,13 @@ class KinesisMapping:
         failure_queue: str | None = None,
         observer: Observer | None = None,
         poll_interval_s: float = 0.1,
+        is_eager: bool = False,
         backoff: Callable[[int], float] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`failure_queue` is a URL, an ARN or a name; `backoff` the pause in seconds after a batch's n-th
-        failure in a row; `poll_interval_s` how often an idle shard is read (1.0 on AWS)."""
+        failure in a row; `poll_interval_s` how often an idle shard is read (1.0 on AWS); with `is_eager`
+        one that has just brought something is read more often."""
         self._settings = settings
         self._stream = stream
         self._function = function
@@ -70,6 +72,7 @@ class KinesisMapping:
         self._failure_queue_name = failure_queue
         self._observer = observer or Silent()
         self._poll_interval_s = poll_interval_s
+        self._is_eager = is_eager
         self._backoff = backoff or exponential_backoff()
         self._clock = clock
         self._lock = threading.Lock()
@@ -236,6 +239,7 @@ class KinesisMapping:
             on_end=self._shard_ended,
             progressed=self._progressed,
             poll_interval_s=self._poll_interval_s,
+            is_eager=self._is_eager,
             read_limit=min(10_000, max(1_000, self._settings.batch_size * lanes)),
             clock=self._clock,
         )

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: How often an idle shard is read.  Lambda does so once a second; a person at a laptop waits for it.
+#: How often an idle shard is read, unless a plan says.  Lambda does so once a second; a person at a laptop
+#: waits for it.
 POLL_INTERVAL_S = 0.1
 
 _CHILD_START_S = 60.0
@@ -60,6 +61,9 @@ class Plan:
     faults: Switchboard | None = None  # what is to go wrong in and around the functions
     shard_limits: bool = False  # whether producers find shards that take no more than AWS's do
     functions: Path = mapping_settings.FUNCTIONS  # what mappings and functions are set to
+    poll_interval_s: float | None = (
+        None  # how often shards are read, always; None is often when there is reason
+    )
 
 
 class Pipeline:
@@ -200,7 +204,8 @@ def _start_mappings(
         checkpoints=Checkpoints(dynamodb, checkpoint_table()),
         failure_queue=settings.dead_letter_queue(),
         observer=observer,
-        poll_interval_s=POLL_INTERVAL_S,
+        poll_interval_s=POLL_INTERVAL_S if plan.poll_interval_s is None else plan.poll_interval_s,
+        is_eager=plan.poll_interval_s is None,
     )
     dead_letters = SqsMapping(
         settings=on_queue,

@@ -29,6 +29,10 @@ logger = logging.getLogger(__name__)
 #: Pauses after reads that failed: the first, and the longest.
 _READ_BACKOFF_S, _LONGEST_READ_BACKOFF_S = 0.2, 5.0
 
+#: An eager runner looks so often at a shard that has brought something within so many seconds: where
+#: something has come, more is near.  At rest it costs a fifth of that.
+_EAGER_INTERVAL_S, _EAGER_FOR_S = 0.02, 2.0
+
 
 class Source(NamedTuple):
     """What a shard's records come from and go to, by name."""
@@ -63,6 +67,7 @@ class ShardRunner:
         on_end: Callable[[str, threading.Event], None],
         progressed: threading.Condition,
         poll_interval_s: float,
+        is_eager: bool,
         read_limit: int,
         clock: Callable[[], float],
     ) -> None:
@@ -80,6 +85,8 @@ class ShardRunner:
         self._on_end = on_end
         self._progressed = progressed
         self._poll_interval_s = poll_interval_s
+        self._is_eager = is_eager
+        self._last_brought_at = float("-inf")
         self._read_limit = read_limit
         self._clock = clock
         self._inbox: queue.SimpleQueue[_Finished | None] = queue.SimpleQueue()
@@ -165,12 +172,18 @@ class ShardRunner:
             return
         self._failed_reads = 0
         if page.records:
+            self._last_brought_at = began
             self._observer.read(self.shard_id, len(page.records))
             self._machine.add(map(self._encode, page.records), self._clock())
         self._is_read_out = page.is_end
         at_once = page.records or not page.is_tip
-        self._next_read_at = float("-inf") if at_once else began + self._poll_interval_s
+        self._next_read_at = float("-inf") if at_once else began + self._pause_s(began)
         self._tell(began, is_at_tip=page.is_tip and not page.is_end)
+
+    def _pause_s(self, now: float) -> float:
+        if self._is_eager and now - self._last_brought_at < _EAGER_FOR_S:
+            return min(_EAGER_INTERVAL_S, self._poll_interval_s)
+        return self._poll_interval_s
 
     def _tell(self, read_began: float, *, is_at_tip: bool) -> None:
         with self._progressed:

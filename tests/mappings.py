@@ -134,6 +134,7 @@ class Rig:
         clock: Callable[[], float] = time.time,
         failure_queue: str | None = None,
         poll_interval_s: float = 0.05,
+        is_eager: bool = False,
         **settings: Any,
     ) -> KinesisMapping:
         """A mapping of the stream to the function; without backoff, with partial responses."""
@@ -148,6 +149,7 @@ class Rig:
             failure_queue=failure_queue or self.queue,
             observer=self.watcher,
             poll_interval_s=poll_interval_s,
+            is_eager=is_eager,
             backoff=no_backoff,
             clock=clock,
         )
