@@ -8,7 +8,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +74,14 @@ def add(nouns: arguments.Commands) -> None:
         action="store_true",
         help="also apply changes that replace a resource and lose what it holds",
     )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=_setting,
+        metavar="NAME=VALUE",
+        help="a parameter for this time only, over infra/stages.json; may be repeated",
+    )
     parser.set_defaults(run=apply)
 
 
@@ -82,7 +90,7 @@ def apply(args: argparse.Namespace) -> int:
     from ops import aws
 
     stage = settings.stage()
-    wanted = parameters(stage, STAGES)
+    wanted = parameters(stage, STAGES, dict(args.set))
     cloudformation = aws.cloudformation()
     deployment = Deployment(cloudformation, stage)
     changes = deployment.propose(wanted)
@@ -112,8 +120,15 @@ def apply(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def parameters(stage: str, path: Path = STAGES) -> dict[str, str]:
-    """The parameters of a stage's stack.
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise argparse.ArgumentTypeError(f"expected NAME=VALUE, got {text!r}")
+    return name, value
+
+
+def parameters(stage: str, path: Path = STAGES, this_time: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The parameters of a stage's stack; those of `this_time` win over those of the file.
 
     Raises ConfigurationError for a stage that the file does not name, or a parameter the template lacks.
     """
@@ -123,7 +138,7 @@ def parameters(stage: str, path: Path = STAGES) -> dict[str, str]:
             f"stage {stage!r} is not in infra/{path.name}; it has {', '.join(sorted(stages))}. "
             "The laptop's stage is made by `make serve`"
         )
-    given = {name: str(value) for name, value in stages[stage].items()}
+    given = {name: str(value) for name, value in stages[stage].items()} | dict(this_time or {})
     known = template.read()["Parameters"]
     if unknown := sorted(given.keys() - known.keys()):
         raise ConfigurationError(

@@ -169,3 +169,18 @@ def test_the_real_stages_fit_the_template() -> None:
 
 def test_the_template_is_small_enough_to_be_sent_as_it_is() -> None:
     assert len(template.RESOURCES.read_bytes()) < stack.MOST_TEMPLATE_BYTES
+
+
+def test_a_parameter_for_this_time_only_wins_over_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "stages.json"
+    path.write_text('{"dev": {"ShardCount": 3, "Data": "disposable"}}')
+
+    assert stack.parameters("dev", path, {"ShardCount": "7"})["ShardCount"] == "7"
+    with pytest.raises(ConfigurationError, match="no such parameter Wathcing"):
+        stack.parameters("dev", path, {"Wathcing": "off"})
+
+
+@pytest.mark.parametrize("text", ["Watching", "=off"])
+def test_a_setting_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["stack", "apply", "--set", text])
