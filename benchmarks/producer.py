@@ -24,7 +24,7 @@ from producer.send import client
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
 
-EVENTS, QUICK_EVENTS = 50_000, 5_000
+EVENTS, QUICK_EVENTS = 100_000, 5_000
 CONTENDERS = ("bare_put_records", "plain", "aggregated")
 SHARDS = 4
 
@@ -55,22 +55,22 @@ def timed(contender: str, events: int) -> dict[str, Any]:
 
 
 def _producer(kinesis: "KinesisClient", stream: str, contender: str, events: int) -> dict[str, float]:
-    units = 0
+    put: list[Entry] = []
 
-    def weighed(entries: Iterator[Entry | None]) -> Iterator[Entry | None]:
-        nonlocal units
+    def noted(entries: Iterator[Entry | None]) -> Iterator[Entry | None]:
         for entry in entries:
-            units += 0 if entry is None else _units(entry)
+            if entry is not None:
+                put.append(entry)
             yield entry
 
     started, cpu_s = time.perf_counter(), time.process_time()
     entries: Iterator[Entry | None] = map(event_entry, lives(events, events // 10, dataset.SEED, dataset.NOW))
     if contender == "aggregated":
         entries = Aggregator(open_shards(kinesis, stream)).records(entries)
-    report = Putter(kinesis, stream).send(weighed(entries))
+    report = Putter(kinesis, stream).send(noted(entries))
     seconds, cpu_s = time.perf_counter() - started, time.process_time() - cpu_s
     assert report.sent == events, report.sent
-    return _figures(events, seconds, cpu_s, units)
+    return _figures(events, seconds, cpu_s, sum(map(_units, put)))
 
 
 def _bare(kinesis: "KinesisClient", stream: str, contender: str, events: int) -> dict[str, float]:

@@ -169,6 +169,8 @@ class Putter:
                 return
             elif is_idle:
                 self._wait(now, until=now)  # the source itself waits
+            elif self._rate is None and not is_exhausted and self._has_room():
+                self._wait(now, until=now)  # there is more to read meanwhile
             else:
                 self._wait(now, until=now + PACE_S if is_paced else None)
 
@@ -182,10 +184,10 @@ class Putter:
         )
 
     def _take(self, entry: Entry) -> None:
-        if reason := refused_because(entry):
+        item = _Item(entry)
+        if reason := refused_because(entry, item.bytes):
             self._reject(entry, reason)
             return
-        item = _Item(entry)
         self._bytes += item.bytes
         self._enqueue(item)
 
