@@ -48,7 +48,7 @@ def size_of(entry: Entry) -> int:
 
 
 def refused_because(entry: Entry, size: int) -> str | None:
-    """Why Kinesis would refuse an entry of this size, and the whole request with it; None when it would not."""
+    """Why Kinesis would refuse an entry of this size and its whole request; None when it would not."""
     if size > MAX_RECORD_BYTES:
         return f"{size} bytes with its partition key; a record has at most 1 MiB"
     if not 1 <= len(entry.partition_key) <= MAX_KEY_CHARACTERS:
