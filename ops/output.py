@@ -34,11 +34,16 @@ def tell(text: str) -> None:
 
 def tell_json(answer: dict[str, Any]) -> None:
     """The answer, or one of several, as one line of JSON."""
-    print(json.dumps(answer, ensure_ascii=False), flush=True)
+    tell_json_text(json.dumps(answer, ensure_ascii=False))
 
 
 def tell_json_text(text: str) -> None:
-    """A line of JSON that is text already, its numbers spelled as they were sent."""
+    """A line of JSON that is text already, its numbers spelled as they were sent.
+
+    What a terminal would obey stands in JSON's own escapes: it reads back the same.
+    """
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
     print(text, flush=True)
 
 

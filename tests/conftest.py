@@ -8,6 +8,7 @@ client          Chalice's test client on that stage
 module_stage    a stage for all tests of a module; what Hypothesis needs, since it runs a test many times
 """
 
+import logging
 import os
 import uuid
 from collections.abc import Iterator
@@ -71,7 +72,10 @@ def _isolated() -> Iterator[None]:
     """No test sees what another has set: code under test sets variables too (`cli.stage.use`)."""
     before = dict(os.environ)
     wiring.reset()
-    observability.logger.cache_clear()  # its stream is the standard output of the test that built it
+    # A logger's stream is the standard output of the test that built it; Powertools keeps it by service.
+    observability.logger.cache_clear()
+    for name in [name for name in logging.Logger.manager.loggerDict if name.startswith("lifecycle-")]:
+        del logging.Logger.manager.loggerDict[name]
     yield
     wiring.reset()
     os.environ.clear()

@@ -21,7 +21,10 @@ ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
 
 #: The targets as they are, on the Python that runs the tests; nothing is installed by a test.
-MAKE = ("make", "-o", ".venv/.ready", f"BIN={Path(sys.executable).parent}")
+MAKE = ("make", "--no-print-directory", "-o", ".venv/.ready", f"BIN={Path(sys.executable).parent}")
+
+#: `make test` is a make too, and what it was called with is not for these.
+OURS = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
 
 
 class Shown(NamedTuple):
@@ -55,7 +58,7 @@ def test_make_demo_answers_what_readme_shows() -> None:
     command = starting("make demo")
 
     ran = subprocess.run(
-        [*MAKE, *command.command.split()[1:]], cwd=ROOT, capture_output=True, text=True, timeout=300
+        [*MAKE, *command.command.split()[1:]], cwd=ROOT, env=OURS, capture_output=True, text=True, timeout=300
     )
 
     assert ran.returncode == 0, ran.stderr
@@ -75,6 +78,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     process = subprocess.Popen(
         [*MAKE, *starting("make serve").command.split()[1:], arguments],
         cwd=ROOT,
+        env=OURS,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

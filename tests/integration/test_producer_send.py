@@ -290,9 +290,32 @@ def test_a_file_larger_than_a_request_is_sent_whole(stream: str, tmp_path: Path)
     assert sorted(map(int, numbers)) == list(range(3 * MAX_RECORDS))
 
 
+SHIPMENT = json.dumps(
+    {
+        "@context": ["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"],
+        "type": "EPCISDocument",
+        "schemaVersion": "2.0",
+        "creationDate": "2026-01-01T00:00:00Z",
+        "epcisBody": {
+            "eventList": [
+                {
+                    "type": "ObjectEvent",
+                    "eventTime": "2026-01-01T00:00:00Z",
+                    "eventTimeZoneOffset": "+01:00",
+                    "epcList": ["urn:epc:id:sgtin:0614141.107346.2017"],
+                    "action": "OBSERVE",
+                    "bizStep": "shipping",
+                }
+            ]
+        },
+    }
+)
+
+
 def test_every_example_in_the_help_does_what_it_says(stream: str, tmp_path: Path) -> None:
     (tmp_path / "old.ndjson").write_text(EVENT)
     (tmp_path / "recorded.csv").write_text("sn,type,occurred_at\nP-1,note,2026-01-01T00:00:00Z\n")
+    (tmp_path / "shipment.jsonld").write_text(SHIPMENT)
     commands = [line.strip() for line in EXAMPLES.splitlines() if "python -m producer" in line]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
 
