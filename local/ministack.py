@@ -23,7 +23,6 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 #: which is no garbage, and looking through it made twice the events take 2.4 times as long.
 _GC_THRESHOLDS = (10_000, 20, 1_000)
 
-
 #: How often used-up shard iterators are cleared away.  They live for five minutes.
 ITERATORS_CLEARED_EVERY_S = 10.0
 
@@ -69,6 +68,7 @@ def main() -> None:
 
     skip_needless_expiry(kinesis)
     long_partitions.go_by_key(dynamodb)
+    gc.set_threshold(*_GC_THRESHOLDS)
     serve()
 
 
