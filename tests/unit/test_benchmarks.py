@@ -10,7 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
-from benchmarks import bars, charts, contenders, dataset, measure
+from benchmarks import bars, charts, contenders, dataset, document, measure
 from benchmarks.__main__ import EXAMPLES, NAMES, main, parser
 from benchmarks.stub import Stub, item_bytes
 from cli.exits import EXIT_FAILED, EXIT_OK
@@ -110,10 +110,10 @@ def test_a_write_unit_is_a_started_kb_of_names_and_values() -> None:
     assert item_bytes(item) == 4 + 4 + 7 + 6
 
 
-def test_medians_and_spread_are_of_the_runs() -> None:
+def test_a_line_has_the_median_and_what_each_run_gave() -> None:
     line = measure.line({"benchmark": "b"}, [{"ms": 3.0}, {"ms": 1.0}, {"ms": 2.00004}])
 
-    assert line == {"benchmark": "b", "ms": 2.0, "runs": 3, "spread": {"ms": [1.0, 3.0]}}
+    assert line == {"benchmark": "b", "ms": 2.0, "runs": 3, "each": {"ms": [3.0, 1.0, 2.0]}}
 
 
 @pytest.mark.parametrize(("rank", "value"), [(50, 5), (90, 9), (99, 10), (1, 1)])
@@ -147,6 +147,17 @@ def test_a_bar_holds_at_its_limit_and_not_below() -> None:
     assert not next(line for line in below if "conditional_put, events/s" in line["bar"])["holds"]
 
 
+def test_a_ratio_is_taken_run_by_run() -> None:
+    lines: list[measure.Line] = [
+        {"benchmark": "cold", "contender": name, "ms": 0.0, "each": {"ms": runs}}
+        for name, runs in [("first_record", [10.0, 120.0, 11.0]), ("bare_client", [10.0, 100.0, 10.0])]
+    ]
+
+    (verdict,) = bars.judged(lines)
+
+    assert (verdict["value"], verdict["holds"]) == (1.1, True)
+
+
 def test_what_was_not_measured_is_not_judged() -> None:
     judged = {line["bar"] for line in bars.judged(ingest_lines(100, 1))}
 
@@ -162,7 +173,7 @@ def test_a_bar_that_does_not_hold_is_in_the_exit_code(tmp_path: Path) -> None:
     codes = []
     for given in (lines, [*lines, *bars.judged(lines)]):
         kept.write_text("".join(json.dumps(line) + "\n" for line in given))
-        codes.append(main(["--charts-from", str(kept)]))
+        codes.append(main(["--from", str(kept)]))
 
     assert codes == [EXIT_OK, EXIT_FAILED]
 
@@ -206,3 +217,27 @@ def test_a_contender_that_fails_says_how() -> None:
             events=25,
             longest_s=1.0,
         )
+
+
+def test_the_documents_tables_are_those_of_the_run_that_is_kept_beside_it() -> None:
+    docs = measure.ROOT / "docs"
+    lines = [json.loads(row) for row in (docs / "performance.ndjson").read_text().splitlines()]
+    text = (docs / document.NAME).read_text()
+
+    assert document.filled(text, lines) == text
+    assert text.count("<!-- figures: ") == len({line["benchmark"] for line in lines})
+
+
+def test_a_table_is_replaced_and_the_words_around_it_are_kept() -> None:
+    text = (
+        "before\n<!-- figures: cold -->\n| stale |\n<!-- end -->\nafter <!-- figures: spike -->\n<!-- end -->"
+    )
+    lines = [{"benchmark": "cold", "contender": "ours", "ms": 1234.0, "runs": 2, "each": {"ms": [2.0, 1.0]}}]
+
+    filled = document.filled(text, lines)
+
+    assert "| ours | 1,234 (1–2) | 2 |" in filled
+    assert filled.startswith("before\n<!-- figures: cold -->")
+    assert filled.endswith("<!-- end -->\nafter <!-- figures: spike -->\n<!-- end -->")
+    assert "stale" not in filled
+    assert document.filled(filled, lines) == filled
