@@ -117,7 +117,7 @@ class Anomaly(msgspec.Struct, frozen=True, gc=False):
 
     position: str
     type: str
-    code: str  # future, unexpected_order, void_names_nothing, void_names_later
+    code: str  # future, unexpected_order, void_names_nothing, void_names_later, void_names_missing
     message: str
 
 
@@ -159,6 +159,17 @@ class _Voids:
         else:
             self.by.setdefault(named, void.position)
 
+    def expect(self, whole: Sequence[Happening]) -> None:
+        """These are all events there are: a void that names another one has no effect."""
+        held = {event.position for event in whole}
+        missing = self.by.keys() - held
+        for event in whole:
+            if event.type == VOID and voided_position(event) in missing and event.position not in self.by:
+                self.without_effect[event.position] = _anomaly(
+                    event, "void_names_missing", "void names an event that this history does not hold"
+                )
+        self.by = {taken_out: void for taken_out, void in self.by.items() if taken_out in held}
+
 
 def determine_status(newest_first: Iterable[Happening], now: str) -> Status:
     """The status of a product: what its newest status-giving event says.
@@ -179,12 +190,15 @@ def read(shown: Sequence[Happening], before: Happening | None, now: str) -> Read
     """Anomalies and voids of the newest events of a history.
 
     `shown` is newest first and begins with the history's newest event; `before` is the event just older
-    than the last of them, None when the history begins there.
+    than the last of them, None when the history begins there: only then is it known that a void names an
+    event that is not there.
     """
     voids = _Voids(now)
     counted = {
         event.position: voids.counts(event) for event in _folded([*shown, *([before] if before else [])])
     }
+    if before is None:
+        voids.expect(shown)
     anomalies: list[Anomaly] = []
     status: str | None = NOTHING
     if before is not None:

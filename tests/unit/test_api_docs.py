@@ -38,6 +38,14 @@ def test_every_form_is_described_where_it_is_offered() -> None:
         assert (where == "both") == (name in queries.PRODUCT_FORMATS)
 
 
+def test_every_oddity_is_described() -> None:
+    document = json.loads((ROOT / "chalicelib" / "openapi.json").read_text())
+
+    described = {plain(code) for code, _ in rows("`code` | what is odd")}
+
+    assert described == set(document["components"]["schemas"]["Anomaly"]["properties"]["code"]["enum"])
+
+
 def test_the_table_of_epcis_is_the_one_in_the_code() -> None:
     written = {
         plain(type_): vocabulary.Meaning(action, plain(step) or None, plain(disposition) or None)

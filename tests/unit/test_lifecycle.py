@@ -144,6 +144,23 @@ def test_a_void_that_names_no_event_is_odd(named: dict[str, object]) -> None:
     assert odd(history) == [("void", "void_names_nothing")]
 
 
+def test_a_void_of_an_event_that_the_whole_history_does_not_hold_is_odd() -> None:
+    elsewhere = event("theft", day(2), product="another")
+    voids = [event("void", day(number), position=elsewhere.position) for number in (3, 4)]
+    history = in_table_order(*voids, *life("production"))
+
+    assert odd(history) == [("void", "void_names_missing"), ("void", "void_names_missing")]
+    assert lifecycle.read(history, None, NOW).voided_by == {}
+
+
+def test_where_older_events_are_not_shown_a_void_may_name_one_of_them() -> None:
+    theft, before = event("theft", day(2)), event("note", day(3))
+    void = event("void", day(4), position=theft.position)
+
+    assert odd([void], before) == []
+    assert lifecycle.read([void], before, NOW).voided_by == {theft.position: void.position}
+
+
 @pytest.mark.parametrize("number", ["1e400", "-1e999999", "1" * 5000], ids=["big", "small", "long"])
 def test_a_void_may_hold_numbers_that_no_float_can(number: str) -> None:
     def holding(at: str, **metadata: object) -> events.Event:
