@@ -85,12 +85,14 @@ def event_page(history: History, serial: str, query: EventsQuery) -> EventPage:
     return EventPage(serial, shown, following)
 
 
+class _GaveUpError(Exception):
+    """The walk has read as much as it may, and there is more."""
+
+
 def _status(history: History, serial: str, newest: Page, instant: str) -> lifecycle.Status:
     """The product's status, from the page that is read already or from further back."""
-    gave_up = False
 
     def newest_first() -> Iterator[StoredEvent]:
-        nonlocal gave_up
         page = newest
         yield from page.events
         cut_by_size = len(page.events) <= NEWEST and page.last_read is not None
@@ -99,9 +101,12 @@ def _status(history: History, serial: str, newest: Page, instant: str) -> lifecy
                 return
             page = history.page(serial, limit=None, after=page.last_read)
             yield from page.events
-        gave_up = page.last_read is not None
+        if page.last_read is not None:
+            # Raised, not returned: the end of what was read is not the end of its last microsecond, and
+            # only all events of a microsecond together decide.
+            raise _GaveUpError
 
-    status = lifecycle.determine_status(newest_first(), instant)
-    if gave_up and status.status == lifecycle.UNKNOWN:
+    try:
+        return lifecycle.determine_status(newest_first(), instant)
+    except _GaveUpError:
         return lifecycle.Status(lifecycle.UNDETERMINED, None)
-    return status

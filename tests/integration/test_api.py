@@ -116,6 +116,32 @@ def test_after_three_megabytes_without_an_answer_the_status_is_undetermined(clie
     assert (story["status"], story["since"]) == ("undetermined", None)
 
 
+def test_three_megabytes_of_one_microsecond_decide_nothing_while_more_of_it_is_unread(client: Client) -> None:
+    """Within one microsecond the lifecycle's own order decides, so all of it has to be seen."""
+    filler = "x" * 300_000
+    together = [
+        wire("SN-1", "production", at(1), event_id=f"e-{n}", metadata={"text": filler}) for n in range(14)
+    ]
+    keep(client, wire("SN-1", "retirement", at(1)), *together)
+
+    story = client.http.get("/products/SN-1").json_body
+
+    assert (story["status"], story["since"]) == ("undetermined", None)
+
+
+def test_a_void_of_what_is_not_there_is_odd_once_the_whole_history_is_on_the_page(client: Client) -> None:
+    missing = "2026-01-01T00:00:00.000000Z#" + "0" * 32
+    keep(client, wire("SN-1", "void", at(60), metadata={"position": missing}), *notes(49))
+
+    def odd() -> list[str]:
+        return [each["code"] for each in client.http.get("/products/SN-1").json_body["anomalies"]]
+
+    assert odd() == ["void_names_missing"]
+    assert 'href="#e-0000000000000000"' not in client.http.get("/products/SN-1?format=html").body.decode()
+    keep(client, wire("SN-1", "note", at(61)))
+    assert odd() == [], "it may be further back"
+
+
 def test_large_events_come_as_many_to_a_page_as_one_query_returns(client: Client) -> None:
     filler = "x" * 300_000
     keep(client, *(wire("SN-1", "note", at(n), metadata={"n": n, "text": filler}) for n in range(8)))
