@@ -21,6 +21,7 @@ FORMATS = ("ndjson", "csv")
 
 #: A mapping's targets: these, or `metadata.<name>`.
 FIELDS = ("serial", "type", "occurred_at", "event_id", "source", "metadata")
+_REQUIRED = ("serial", "type", "occurred_at")
 _IN_METADATA = "metadata."
 _TEXTS = frozenset({"serial", "event_id", "source"})
 
@@ -78,9 +79,10 @@ def parse_mapping(pairs: Iterable[str]) -> dict[str, str]:
 def read(lines: Iterable[bytes], format: str, mapping: Mapping[str, str]) -> Iterator[Line]:
     """A Line for each line of NDJSON or row of CSV, read only as it is asked for; blank ones are left out.
 
-    `mapping` as `parse_mapping` gives it.  Raises ConfigurationError for a CSV header that is none.
+    `mapping` as `parse_mapping` gives it.  Raises ConfigurationError for a CSV header that is none, or under
+    which no row can be an event.
     """
-    rows = _csv_rows(lines) if format == "csv" else _ndjson_rows(lines)
+    rows = _csv_rows(lines, mapping) if format == "csv" else _ndjson_rows(lines)
     field_of = {name: field for field, name in mapping.items()}
     for number, row in rows:
         try:
@@ -165,7 +167,9 @@ def _object(line: bytes) -> dict[str, Any]:
     return row
 
 
-def _csv_rows(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any] | _LineError]]:
+def _csv_rows(
+    lines: Iterable[bytes], mapping: Mapping[str, str]
+) -> Iterator[tuple[int, dict[str, Any] | _LineError]]:
     texts = _CsvTexts(lines)
     reader = csv.reader(texts, strict=True)
     header: Sequence[str] = ()
@@ -191,7 +195,7 @@ def _csv_rows(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any] | _L
         elif not cells:
             continue
         elif not header:
-            header = _header(cells)
+            header = _header(cells, mapping)
         elif any("\udc80" <= character <= "\udcff" for cell in cells for character in cell):
             yield texts.number, _LineError("not UTF-8")
         else:
@@ -240,11 +244,21 @@ class _CsvTexts:
         return bool(following)
 
 
-def _header(cells: Sequence[str]) -> Sequence[str]:
+def _header(cells: Sequence[str], mapping: Mapping[str, str]) -> Sequence[str]:
     repeated = {name for name in cells if cells.count(name) > 1}
     if repeated or not all(cells):
         fault = f"names {min(repeated)!a} twice" if repeated else "has a column without a name"
         raise ConfigurationError(f"the CSV header {fault}")
+    field_of = {name: field for field, name in mapping.items()}
+    if not {field_of.get(name, name) for name in cells}.issuperset(_REQUIRED):
+        was_read = ",".join(cells)
+        if len(was_read) > 200:
+            was_read = was_read[:197] + "..."
+        raise ConfigurationError(
+            f"the CSV header reads {was_read!a}; expected column names with commas between them, among them "
+            f"{','.join(mapping.get(field, field) for field in _REQUIRED)} (--map says so where they have "
+            "other names)"
+        )
     return cells
 
 

@@ -273,6 +273,29 @@ def test_a_table_without_a_usable_header_is_refused(header: bytes, words: str) -
 
 
 @pytest.mark.parametrize(
+    ("header", "mapping", "read_and_expected"),
+    [
+        (b"serial;type;occurred_at", {}, ("'serial;type;occurred_at'", "serial,type,occurred_at")),
+        (b"serial\ttype\toccurred_at", {}, (r"'serial\ttype\toccurred_at'", "serial,type,occurred_at")),
+        (b"serial,type,when", {"serial": "sn"}, ("'serial,type,when'", "sn,type,occurred_at")),
+        (b"x" * 5000, {}, ("'" + "x" * 197 + "...'", "serial,type,occurred_at")),
+    ],
+    ids=["semicolons", "tabs", "another name", "long"],
+)
+def test_a_header_under_which_no_row_can_be_an_event_is_one_error(
+    header: bytes, mapping: dict[str, str], read_and_expected: tuple[str, str]
+) -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        table(header + b"\n" + b"SN-1;note;2026-01-01T00:00:00Z\n" * 3, mapping)
+
+    was_read, expected = read_and_expected
+    assert str(refused.value) == (
+        f"the CSV header reads {was_read}; expected column names with commas between them, among them "
+        f"{expected} (--map says so where they have other names)"
+    )
+
+
+@pytest.mark.parametrize(
     ("pairs", "words"),
     [
         (["serial"], "expected FIELD=NAME"),
