@@ -180,6 +180,20 @@ def test_filters_by_type_and_time(client: Client) -> None:
     assert found(f"since={at(5)}&until={at(5)}") == []
 
 
+def test_since_and_until_are_cut_to_microseconds_and_the_description_says_so(client: Client) -> None:
+    keep(client, wire("SN-1", "note", "2026-01-01T00:00:00.0000015Z", metadata={"n": 1}))
+
+    def found(query: str) -> list[int]:
+        return numbers(client.http.get(f"/products/SN-1/events?{query}"))
+
+    assert found("since=2026-01-01T00:00:00.0000019Z") == [1]
+    assert found("until=2026-01-01T00:00:00.0000019Z") == []
+    described = client.http.get("/openapi.json").json_body["paths"]["/products/{serial}/events"]["get"]
+    for parameter in described["parameters"]:
+        if parameter["name"] in ("since", "until"):
+            assert "Digits beyond the microsecond are cut off" in parameter["description"]
+
+
 def test_a_filter_that_finds_nothing_is_not_an_unknown_product(client: Client) -> None:
     keep(client, *notes(1))
 
