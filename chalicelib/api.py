@@ -122,11 +122,11 @@ def product(request: Request, serial: str, history: History, now: datetime | Non
     following = None
     if story.following is not None:
         rest = EventsQuery(format=named).following(serial, story.following)
-        following = f"{quote(serial, safe='')}/events{rest}"
+        following = f"{'../' if _ends_in_slash(request) else ''}{quote(serial, safe='')}/events{rest}"
     if format_ == "html":
         from chalicelib import pages
 
-        return _answer("html", pages.product(story, following), following)
+        return _answer("html", pages.product(story, following, _here(request)), following)
     if format_ == "epcis":
         return _answer("epcis", _epcis(story.events), following)
     return _answer("json", representations.story_json(story, following), following)
@@ -144,7 +144,7 @@ def product_events(request: Request, serial: str, history: History) -> Response:
     if format_ == "html":
         from chalicelib import pages
 
-        return _answer("html", pages.events(page, query, following), following)
+        return _answer("html", pages.events(page, query, following, _here(request)), following)
     if format_ == "csv":
         return _answer("csv", representations.events_csv(page), following)
     if format_ == "ndjson":
@@ -261,7 +261,16 @@ def _here(request: Request) -> str:
     """
     depth = request.path.count("/") - 1
     if depth:
-        return "../" * depth
+        return "../" * (depth + _ends_in_slash(request))
     path = str(request.context.get("path", "/"))
     # The root without its slash, as in https://…/prod: references begin beside it.
     return "" if path.endswith("/") else path.rpartition("/")[2] + "/"
+
+
+def _ends_in_slash(request: Request) -> bool:
+    """Whether the address has a slash at its end.
+
+    API Gateway routes `/products/X/` as it does `/products/X`, and so does Chalice's server; references
+    begin one level deeper there.
+    """
+    return str(request.context.get("path", "")).endswith("/")

@@ -100,13 +100,13 @@ def home(root: str) -> str:
     return _render("home.html", root)
 
 
-def product(story: Story, following: str | None) -> str:
+def product(story: Story, following: str | None, root: str) -> str:
     """One product: status, what is odd, and the timeline; `following` leads to the older events."""
     odd = {anomaly.position: anomaly for anomaly in story.reading.anomalies}
     lines = [_line(event, odd.get(event.position), story.reading.voided_by) for event in story.events]
     return _render(
         "product.html",
-        "../",
+        root,
         serial=story.serial,
         path=quote(story.serial, safe=""),
         status=_words(story.status.status),
@@ -119,11 +119,11 @@ def product(story: Story, following: str | None) -> str:
     )
 
 
-def events(page: EventPage, query: EventsQuery, following: str | None) -> str:
+def events(page: EventPage, query: EventsQuery, following: str | None, root: str) -> str:
     """One page of a product's events; `following` leads to the next one."""
     return _render(
         "events.html",
-        "../../",
+        root,
         serial=page.serial,
         path=quote(page.serial, safe=""),
         query=query,

@@ -86,10 +86,14 @@ def test_a_product_answers_with_its_50_newest_events_and_where_the_rest_is(clien
 def test_next_is_a_relative_reference_that_survives_a_stage_prefix(client: Client, prefix: str) -> None:
     keep(client, *notes(51, "SN:1"))
 
-    for path in ("/products/SN%3A1", "/products/SN%3A1/events?limit=7"):
-        resolved = urljoin(f"https://example.org{prefix}{path}", client.http.get(path).json_body["next"])
+    # API Gateway routes a path with a slash at its end like the one without, and so does Chalice's server.
+    for slash in ("", "/"):
+        for path in (f"/products/SN%3A1{slash}", f"/products/SN%3A1/events{slash}?limit=7"):
+            resolved = urljoin(f"https://example.org{prefix}{path}", client.http.get(path).json_body["next"])
 
-        assert resolved.startswith(f"https://example.org{prefix}/products/SN%3A1/events?")
+            expected = f"{prefix}/products/SN%3A1/events{slash if 'events' in path else ''}?"
+            assert resolved.startswith(f"https://example.org{expected}")
+            assert client.http.get(resolved.removeprefix(f"https://example.org{prefix}")).status_code == 200
 
 
 def test_exactly_50_events_have_no_next_page(client: Client) -> None:
