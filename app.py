@@ -24,6 +24,9 @@ from chalicelib import settings
 app = Chalice(app_name=settings.APP_NAME)
 app.api.cors = settings.cors()
 
+#: What every route answers to (RFC 9110, 9.1).  API Gateway does not make a HEAD out of a GET.
+READING = ["GET", "HEAD"]
+
 # `app.current_request` belongs to whoever asked last, and `chalice local` answers several at once.
 _request: ContextVar[Request] = ContextVar("request")
 _caller: ContextVar[str] = ContextVar("caller")
@@ -88,7 +91,7 @@ def triage_dead_letters(event: SQSEvent) -> dict[str, Any]:
     return triage.partial_response(reports, settings.partial_responses())
 
 
-@app.route("/products/{serial}")
+@app.route("/products/{serial}", methods=READING)
 def product(serial: str) -> Response:
     """What happened to this product: its status, what is odd, and its newest events."""
     from chalicelib import api, wiring
@@ -97,7 +100,7 @@ def product(serial: str) -> Response:
         return api.product(_authenticated(), serial, wiring.history_for_reading())
 
 
-@app.route("/products/{serial}/events")
+@app.route("/products/{serial}/events", methods=READING)
 def product_events(serial: str) -> Response:
     """A product's events page by page, by type, time and order."""
     from chalicelib import api, wiring
@@ -106,7 +109,7 @@ def product_events(serial: str) -> Response:
         return api.product_events(_authenticated(), serial, wiring.history_for_reading())
 
 
-@app.route("/health")
+@app.route("/health", methods=READING)
 def health() -> Response:
     """Whether the history answers."""
     from chalicelib import api, wiring
@@ -114,7 +117,7 @@ def health() -> Response:
     return api.health(wiring.history_for_reading())
 
 
-@app.route("/")
+@app.route("/", methods=READING)
 def home() -> Response:
     """Where a person begins."""
     from chalicelib import api
@@ -123,7 +126,7 @@ def home() -> Response:
         return api.home(_request.get())
 
 
-@app.route("/assets/{name}")
+@app.route("/assets/{name}", methods=READING)
 def asset(name: str) -> Response:
     """What pages are made of."""
     from chalicelib import api
@@ -131,7 +134,7 @@ def asset(name: str) -> Response:
     return api.asset(name)
 
 
-@app.route("/openapi.json")
+@app.route("/openapi.json", methods=READING)
 def openapi() -> Response:
     """This API, described for programs."""
     from chalicelib import api

@@ -187,7 +187,7 @@ def finished(request: Request, get_response: Callable[[Request], Response]) -> R
     """The answer to this request with everything that concerns every answer.
 
     Chalice's middleware, so that its own refusals (405, 500) come by here too: a browser gets them as a
-    page, everybody an ETag, and who has the same answer already gets a 304.
+    page, everybody an ETag, who has the same answer already gets a 304, and who asks with HEAD no body.
     """
     response = get_response(request)
     refused = response.status_code >= 400 and isinstance(response.body, dict)
@@ -203,8 +203,8 @@ def finished(request: Request, get_response: Callable[[Request], Response]) -> R
     if response.status_code == 401:
         headers.setdefault("WWW-Authenticate", "Bearer")
     if response.status_code == 200 and headers["Cache-Control"] != "no-store":
-        return _unless_known(request, response)
-    return response
+        response = _unless_known(request, response)
+    return Response("", response.headers, response.status_code) if request.method == "HEAD" else response
 
 
 def _tell(exc: LifecycleError) -> None:

@@ -97,6 +97,33 @@ def test_who_has_the_answer_already_is_told_so(client: Client) -> None:
     assert changed.headers["ETag"] != tag
 
 
+@pytest.mark.parametrize("accept", ["application/json", "text/html", "application/ld+json"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/?serial=SN-1",
+        "/products/SN-1",
+        "/products/SN-1/events?limit=2",
+        "/products/NOPE",
+        "/products/-",
+        "/health",
+        "/openapi.json",
+        "/assets/nope",
+    ],
+)
+def test_head_answers_as_get_does_without_the_body(client: Client, path: str, accept: str) -> None:
+    keep(client, *notes(60))
+
+    got = client.http.get(path, headers={"Accept": accept})
+    head = client.http.request("HEAD", path, headers={"Accept": accept})
+
+    assert (head.status_code, head.headers, head.body) == (got.status_code, got.headers, b"")
+    if "ETag" in got.headers:
+        known = {"Accept": accept, "If-None-Match": got.headers["ETag"]}
+        assert client.http.request("HEAD", path, headers=known).status_code == 304
+
+
 def test_a_refusal_is_kept_by_nobody(client: Client) -> None:
     response = client.http.get("/products/NOPE", headers={"If-None-Match": "*"})
 
