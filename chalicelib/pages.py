@@ -59,6 +59,15 @@ _MONTHS = [
 
 _TOKEN_IS_WANTED = (401, 403)
 
+#: Characters that are not seen, and rule over what is: controls other than white space, and those that turn
+#: the order of reading (Unicode's Bidi_Control).  Joiners stay as they are: many scripts need them.
+_BIDI_CONTROL = (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))
+_RULING = {
+    point: f"[U+{point:04X}]"
+    for point in (*range(0x20), *range(0x7F, 0xA0), *_BIDI_CONTROL)
+    if chr(point) not in "\t\n\r"
+}
+
 
 class Asset(msgspec.Struct, frozen=True):
     """A file that pages refer to."""
@@ -220,11 +229,17 @@ def _render(template: str, root: str, **model: Any) -> str:
     return _environment().get_template(template).render(root=root, asset=_assets()[0].__getitem__, **model)
 
 
+def _visible(value: Any) -> Any:
+    """What a template is about to put out, before it is escaped: every field of an event comes by here."""
+    return value.translate(_RULING) if type(value) is str else value
+
+
 @cache
 def _environment() -> jinja2.Environment:
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(_HERE / "templates"),
         autoescape=True,
+        finalize=_visible,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

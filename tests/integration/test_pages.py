@@ -90,6 +90,32 @@ def test_hostile_text_is_shown_and_not_run(client: Client) -> None:
     assert "onerror" in text, "shown as text"
 
 
+@pytest.mark.parametrize(
+    "character", ["\0", "\x1b", "\x85", "\u061c", "\u200e", "\u200f", "\u202a", "\u202e", "\u2066", "\u2069"]
+)
+def test_characters_that_rule_over_others_are_shown_by_their_number(client: Client, character: str) -> None:
+    """A page that hides a character, or reads in another order than the record, misleads who looks at it."""
+    text = f"a{character}b <i>"
+    keep(
+        client,
+        wire("SN-1", source=text, event_id=text, metadata={text: text, "deep": [text]}),
+    )
+
+    shown = page(client, "/products/SN-1") + page(client, "/products/SN-1/events")
+
+    assert character not in shown
+    assert shown.count(f"a[U+{ord(character):04X}]b &lt;i&gt;") >= 10
+    answer = client.http.get("/products/SN-1").json_body
+    assert answer["history"][0]["source"] == text, "programs get what was recorded"
+
+
+def test_lines_tabs_and_joined_letters_are_shown_as_they_are(client: Client) -> None:
+    text = "one\n\ttwo नि\u200dष \u05d0\u05d1"
+    keep(client, wire("SN-1", metadata={"remark": text}))
+
+    assert text in page(client, "/products/SN-1")
+
+
 def test_numbers_on_a_page_are_as_they_were_written(client: Client) -> None:
     keep(
         client,
