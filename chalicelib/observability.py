@@ -130,6 +130,14 @@ def dead_letter_triaged(report: "Report", request_id: str) -> None:
         logger().info("dead letter triaged", extra=facts)
 
 
+@cache
+def open_to_everybody() -> None:
+    """One line a process that the API asks nobody for a token: meant on a laptop, a slip anywhere else."""
+    logger().warning(
+        "everybody may read every product's history: LIFECYCLE_OPEN is yes and LIFECYCLE_TOKENS names nobody"
+    )
+
+
 def because(exc: Exception) -> None:
     """Remember for the request's line what its caller is not told: why there is no answer."""
     _because.set(str(exc))

@@ -7,7 +7,7 @@ import re
 import pytest
 from chalice.test import Client
 
-from chalicelib import auth
+from chalicelib import auth, observability
 
 
 @pytest.fixture
@@ -41,6 +41,29 @@ def test_with_its_token_a_caller_gets_an_answer(client: Client, portal: str) -> 
     for path in ("/products/SN-1", "/products/SN-1/events"):
         answer = client.http.get(path, headers={"Authorization": f"Bearer {portal}"})
         assert answer.status_code == 404  # nothing is known of this product, and the caller may know that
+
+
+def test_that_everybody_may_ask_is_said_once_in_the_log_and_to_no_caller(
+    client: Client, capsys: pytest.CaptureFixture[str]
+) -> None:
+    observability.open_to_everybody.cache_clear()  # as in a process that has just started
+
+    answers = [client.http.get("/products/SN-1") for _ in range(3)]
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    (warning,) = [line for line in lines if line["level"] == "WARNING"]
+    assert warning["message"].startswith("everybody may read every product's history: LIFECYCLE_OPEN is yes")
+    assert not [answer for answer in answers if b"LIFECYCLE" in answer.body or "OPEN" in str(answer.headers)]
+
+
+def test_where_tokens_are_asked_for_nobody_is_told_otherwise(
+    client: Client, portal: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    observability.open_to_everybody.cache_clear()
+
+    client.http.get("/products/SN-1", headers={"Authorization": f"Bearer {portal}"})
+
+    assert "LIFECYCLE_OPEN" not in capsys.readouterr().out
 
 
 def test_a_wrong_token_is_forbidden(client: Client, portal: str) -> None:
