@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks import bars, measure, report
 from benchmarks.measure import ContenderError, Line, Plan
+from cli.command import run_and_exit
 from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE
 
 #: In the order they are run; the long ones last.
@@ -31,7 +32,7 @@ examples:
 exit codes:
   0    every bar that was measured holds
   1    a bar does not hold
-  2    the command line is wrong
+  2    the command line is wrong, or standard output is closed
   3    a contender failed
   130  Ctrl-C
 """
@@ -116,4 +117,4 @@ def _runs(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_and_exit(main)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib.errors import ConfigurationError, LifecycleError
+from cli.command import run_and_exit
 from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
 
 EXAMPLES = """\
@@ -41,7 +42,7 @@ examples:
 exit codes:
   0    demo: everything is there, exactly as sent; serve: it ran until Ctrl-C
   1    demo: something is missing, unexpected or not in quarantine
-  2    the command line or the input file is unusable
+  2    the command line or the input file is unusable, or standard output is closed
   3    the pipeline could not be started, or stopped answering
   130  demo: Ctrl-C
 """
@@ -234,4 +235,4 @@ def _error(sentence: str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_and_exit(main)

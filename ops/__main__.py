@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from cli.command import run_and_exit
 from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED
 from ops.output import CommandError, say
 
@@ -32,7 +33,7 @@ each command's help ends with examples: python -m ops NOUN VERB --help
 exit codes:
   0    done, and everything asked for is true
   1    it ran, but some of what was asked for could not be done: unknown id, wrong status, still invalid
-  2    the command line or a file it names is unusable
+  2    the command line or a file it names is unusable, or standard output is closed
   3    the stream, a table, a queue or the endpoint could not be reached
   130  Ctrl-C: the summary says how far it got
 """
@@ -77,4 +78,4 @@ def parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_and_exit(main)

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 
 from chalicelib import events
 from chalicelib.errors import ConfigurationError
+from cli.command import run_and_exit
 from cli.exits import EXIT_FAILED, EXIT_USAGE
 
 EXAMPLES = """\
@@ -38,7 +39,7 @@ examples:
 exit codes:
   0    every event was accepted by the stream
   1    some were refused for good (they are in the rejects file), or lines of the input are no events
-  2    the command line or the input file is unusable
+  2    the command line or the input file is unusable, or standard output is closed
   3    the stream could not be reached or written to
   130  Ctrl-C: what had been read was sent, the summary says how much
 """
@@ -190,4 +191,4 @@ def _moment(text: str) -> datetime:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_and_exit(main)
