@@ -101,6 +101,36 @@ def test_a_dry_run_counts_and_writes_nothing(ops: Operator, streams: list[Stream
     assert list(wiring.quarantine().ids()) == []
 
 
+def test_a_dry_run_counts_what_the_replay_then_does(
+    ops: Operator, streams: list[Stream], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(streams, 3)
+    streams[0].put([wire("SN-TWICE"), wire("SN-TWICE"), b"", b"not json", wire(colour="red")])
+    streams[1].put([wire(metadata={"text": "x" * 500_000}), wire("SN-BUG")])
+    decode = events.decode
+
+    def stumbles(data: bytes) -> events.Event:
+        if b"SN-BUG" in data:
+            raise KeyError("SN-BUG")
+        return decode(data)
+
+    monkeypatch.setattr(events, "decode", stumbles)
+
+    since = _rfc3339(time.time() - 3600)
+    dry = ops("replay", "--since", since, "--dry-run", "--json")
+    kept = stored(), list(wiring.quarantine().ids())
+    real = ops("replay", "--since", since, "--json")
+
+    assert kept == (set(), [])
+    assert (dry.code, {**dry.json[0], "dry_run": False}) == (real.code, real.json[0])
+    assert dry.json[0]["quarantined"] == {
+        "not_json": 2,
+        "invalid_event": 1,
+        "too_large": 1,
+        "handler_error": 1,
+    }
+
+
 def test_a_bug_on_one_record_does_not_end_the_replay(
     ops: Operator, streams: list[Stream], monkeypatch: pytest.MonkeyPatch
 ) -> None:
