@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, NoRegionError
 
 from chalicelib import settings
 from chalicelib.errors import ConfigurationError, LifecycleError
@@ -74,9 +74,16 @@ def history() -> History:
     return History(_client("dynamodb"), settings.history_table())
 
 
-def remedy() -> str:
-    """What helps against most of what goes wrong between us and AWS, or what stands in for it."""
-    if os.environ.get("AWS_ENDPOINT_URL"):
+def remedy(error: BaseException | None = None) -> str:
+    """What helps against an error, or against most of what goes wrong between us and AWS or its stand-in."""
+    is_local = bool(os.environ.get("AWS_ENDPOINT_URL"))
+    if isinstance(error, NoRegionError):
+        return "set AWS_DEFAULT_REGION"
+    if isinstance(error, NoCredentialsError):
+        if is_local:
+            return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; a local endpoint takes any"
+        return "set AWS_PROFILE, or sign in again"
+    if is_local:
         return "start the local pipeline with `make serve`, or name another stage with --stage"
     return "check --stage, and whose account and region these are (AWS_PROFILE, AWS_DEFAULT_REGION)"
 
@@ -93,7 +100,24 @@ def reported() -> Iterator[None]:
         what = f"{exc.operation_name} was refused: {said['Code']}: {said.get('Message', '')}"
         raise CommandError(f"{what}; {remedy()}", EXIT_UNAVAILABLE) from exc
     except (BotoCoreError, LifecycleError) as exc:
-        raise CommandError(f"{exc}; {remedy()}", EXIT_UNAVAILABLE) from exc
+        # Ours stand for botocore's, which know more about what helps.
+        cause = exc.__cause__ if isinstance(exc, LifecycleError) else exc
+        what = str(exc).rstrip(".")
+        if _is_missing(cause):
+            # DynamoDB does not say which.
+            what = (
+                f"there is no table {settings.history_table()}, or no {settings.quarantine_table()}: {what}"
+            )
+        raise CommandError(f"{what}; {remedy(cause)}", EXIT_UNAVAILABLE) from exc
+
+
+def _is_missing(error: BaseException | None) -> bool:
+    return (
+        isinstance(error, ClientError)
+        and error.operation_name
+        in ("GetItem", "Query", "PutItem", "UpdateItem", "BatchWriteItem", "DeleteItem")
+        and error.response["Error"]["Code"] == "ResourceNotFoundException"
+    )
 
 
 @cache

@@ -31,7 +31,7 @@ class Finding(msgspec.Struct, frozen=True):
 
 _ARM = "python -m ops mapping apply --stage {stage}"
 _STACK = "python -m ops stack apply --stage {stage}"
-_DEPLOY = "chalice deploy --stage {stage}, then python -m ops mapping apply --stage {stage}"
+_DEPLOY = "chalice deploy --stage {stage}, then python -m ops mapping apply --stage {stage}; or the package"
 
 
 Check = Callable[[Deployment], tuple[bool, str]]
@@ -44,6 +44,8 @@ def findings(stage: str) -> Iterator[Finding]:
     for name, fix, check in _CHECKS:
         try:
             ok, found = check(deployment)
+        except reconcile.NotDeployedError as exc:
+            ok, found, fix = False, f"cannot be read: {exc}", _DEPLOY
         except (ClientError, BotoCoreError, CommandError, KeyError) as exc:
             # Not there, not allowed, not answering: a finding like any other, and the rest goes on.
             ok, found = False, f"cannot be read: {exc}"
@@ -56,6 +58,19 @@ def _check(name: str, fix: str) -> Callable[[Check], Check]:
         return check
 
     return add
+
+
+# These two first: whoever puts right one thing after the other has to begin with what is missing.
+@_check("stream, tables and queues are there", _STACK)
+def _data(deployment: Deployment) -> tuple[bool, str]:
+    described = [deployment.stream["StreamName"], *deployment.tables, *deployment.queues]
+    return True, ", ".join(described)
+
+
+@_check("functions and their event source mappings are there", _DEPLOY)
+def _deployed(deployment: Deployment) -> tuple[bool, str]:
+    sources = [deployment.ingest_mapping["EventSourceArn"], deployment.triage_mapping["EventSourceArn"]]
+    return True, ", ".join([*deployment.functions, *(arn.rsplit(":", 1)[-1] for arn in sources)])
 
 
 @_check("event source mappings are enabled", _ARM)
@@ -206,7 +221,10 @@ def _policies(deployment: Deployment) -> tuple[bool, str]:
     return not wide, "; ".join(wide) or f"{len(deployment.statements)} statements"
 
 
-@_check("only who has a token may ask", "python -m ops token create --help, then deploy")
+@_check(
+    "only who has a token may ask",
+    "python -m ops token create --stage {stage} --name CALLER, add the entry it prints, deploy",
+)
 def _tokens(deployment: Deployment) -> tuple[bool, str]:
     variables = deployment.functions["api_handler"].get("Environment", {}).get("Variables", {})
     try:

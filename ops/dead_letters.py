@@ -18,7 +18,7 @@ LIST_EXAMPLES = """\
   # how many there are, without touching them: for a script or a screen that refreshes
   python -m ops dead-letters list --counts --json
 
-looking costs something: SQS shows a message only to who receives it, and after 5 receives a message of the
+looking costs something: SQS shows a message only to who receives it, and after 10 receives a message of the
 dead-letter queue is parked. Triage needs one. A parked message is not lost: `dead-letters redrive` brings it
 back, with all its receives. --counts costs nothing.
 """

@@ -26,9 +26,10 @@ def add(nouns: arguments.Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Check; the findings are the answer."""
-    from ops import checks
+    from ops import checks, stack
 
     stage = settings.stage()
+    stack.parameters(stage)  # the laptop's stage is refused: nothing of it is deployed
     failed = total = 0
     for finding in checks.findings(stage):
         total += 1
@@ -39,5 +40,6 @@ def run(args: argparse.Namespace) -> int:
         tell(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.check} ({finding.found})")
         if not finding.ok:
             tell(f"      fix: {finding.fix}")
-    say(f"{stage}: {total - failed} of {total} checks pass")
+    begin = "; begin with the first fix, others may follow from it" if failed > 1 else ""
+    say(f"{stage}: {total - failed} of {total} checks pass{begin}")
     return EXIT_FAILED if failed else EXIT_OK

@@ -20,7 +20,7 @@ from chalicelib import settings
 from chalicelib.settings import APP_NAME
 from cli.exits import EXIT_FAILED, EXIT_OK
 from cli.stage import CONFIG
-from ops import arguments
+from ops import arguments, stack
 from ops.output import say, tell, tell_json
 
 EXAMPLES = """\
@@ -125,6 +125,7 @@ def add(nouns: arguments.Commands) -> None:
 def run(args: argparse.Namespace) -> int:
     """Write or compare; the files that changed, or have to, are the answer."""
     stage = settings.stage()
+    stack.parameters(stage)  # the laptop's stage is refused: nothing of it is deployed
     changed = stale(stage)
     if not args.check:
         for path, text in files(stage):

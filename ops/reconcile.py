@@ -34,6 +34,13 @@ FUNCTIONS: dict[str, policies.Function] = {
 }
 
 
+class NotDeployedError(CommandError):
+    """A function or its mapping is not there: there is nothing to set right before it is deployed."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(f"{what}; deploy first: docs/deploying.md", EXIT_FAILED)
+
+
 class Difference(msgspec.Struct, frozen=True):
     """A setting that is not what functions.json says."""
 
@@ -55,7 +62,7 @@ def losing(differences: list[Difference]) -> str:
 class Deployed:
     """The functions and mappings of a stage on Lambda, beside what they should be.
 
-    Raises CommandError where one is missing.
+    Raises NotDeployedError where one is missing.
     """
 
     def __init__(
@@ -101,26 +108,33 @@ class Deployed:
                 self._update_function(function, of_function)
 
     def mapping(self, function: policies.Function) -> dict[str, Any]:
-        """The mapping of a function, as Lambda describes it."""
+        """The mapping of a function, as Lambda describes it.
+
+        Raises CommandError when there are several.
+        """
         uuid = self._uuids.get(function)
         if uuid is None:  # not deployed from here: look for it by the function
             name = policies.function_name(function, self._stage)
             found = self._lambda.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
-            if len(found) != 1:
+            if not found:
+                raise NotDeployedError(f"there is no event source mapping of {name}")
+            if len(found) > 1:
+                uuids = " or ".join(each["UUID"] for each in found)
                 raise CommandError(
-                    f"{name} has {len(found)} event source mappings, expected one; "
-                    f"chalice deploy --stage {self._stage}",
+                    f"{name} has {len(found)} event source mappings, expected one; delete all but one: "
+                    f"aws lambda delete-event-source-mapping --uuid {uuids}",
                     EXIT_FAILED,
                 )
             uuid = found[0]["UUID"]
         try:
             return dict(self._lambda.get_event_source_mapping(UUID=uuid))
         except self._lambda.exceptions.ResourceNotFoundException as exc:
-            raise CommandError(
-                f"the mapping of {function} ({uuid}) is gone; "
-                f"chalice deploy --stage {self._stage} makes it again",
-                EXIT_FAILED,
-            ) from exc
+            raise NotDeployedError(f"the event source mapping of {function} ({uuid}) is gone") from exc
+
+    def latest_result(self, function: policies.Function) -> str:
+        """What Lambda says about the mapping's latest batch, where it says that something is wrong."""
+        result: str = self.mapping(function).get("LastProcessingResult") or ""
+        return "" if result.startswith(("OK", "No records processed")) else result
 
     def _of_mapping(self, logical_id: str, function: policies.Function) -> Iterator[Difference]:
         events = self._wanted[logical_id].get("Events")
@@ -148,9 +162,7 @@ class Deployed:
         try:
             return dict(self._lambda.get_function_configuration(FunctionName=name))
         except self._lambda.exceptions.ResourceNotFoundException as exc:
-            raise CommandError(
-                f"there is no function {name}; chalice deploy --stage {self._stage}", EXIT_FAILED
-            ) from exc
+            raise NotDeployedError(f"there is no function {name}") from exc
 
     def _update_function(self, function: policies.Function, changes: dict[str, Any]) -> None:
         name = policies.function_name(function, self._stage)

@@ -155,11 +155,19 @@ def run(args: argparse.Namespace) -> int:
                 told.tell(id_, "refused by the stream", exc.response["Error"].get("Message", ""))
                 has_failed = True
                 continue
-            note = (
-                "" if done.was_open else "; somebody closed the case meanwhile, a duplicate changes nothing"
-            )
+            note = "" if done.was_open else _note(id_, corrected is not None)
             told.tell(id_, "redriven", f"to {done.shard_id}/{done.sequence_number}{note}")
     return EXIT_FAILED if has_failed else EXIT_OK
+
+
+def _note(id_: str, is_corrected: bool) -> str:
+    """What it means that somebody closed the case between our look at it and our closing it."""
+    if not is_corrected:
+        return "; somebody closed the case meanwhile, a duplicate changes nothing"
+    return (
+        f"; somebody closed the case meanwhile: `quarantine show {id_}` has what they did. If they "
+        "sent another text, both are events now, and a void takes one out"
+    )
 
 
 def _chosen(args: argparse.Namespace, quarantine: Quarantine) -> list[str]:

@@ -135,8 +135,8 @@ def parameters(stage: str, path: Path = STAGES, this_time: Mapping[str, str] | N
     stages = json.loads(path.read_text())
     if stage not in stages:
         raise ConfigurationError(
-            f"stage {stage!r} is not in infra/{path.name}; it has {', '.join(sorted(stages))}. "
-            "The laptop's stage is made by `make serve`"
+            f"stage {stage!r} is not in infra/{path.name}; it has {', '.join(sorted(stages))}: name one with "
+            "--stage. The laptop's own is not deployed; `make serve` makes it"
         )
     given = {name: str(value) for name, value in stages[stage].items()} | dict(this_time or {})
     known = template.read()["Parameters"]
@@ -178,16 +178,7 @@ class Deployment:
             )
         # REVIEW_IN_PROGRESS: a change set was proposed once and nothing executed.
         self._is_new = status in (None, "REVIEW_IN_PROGRESS")
-        self._client.create_change_set(
-            StackName=self.name,
-            ChangeSetName=self._change_set,
-            ChangeSetType="CREATE" if self._is_new else "UPDATE",
-            TemplateBody=template.RESOURCES.read_text(),
-            Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in wanted.items()],
-            Tags=[{"Key": "app", "Value": settings.APP_NAME}, {"Key": "stage", "Value": self._stage}],
-            # A transform, and a role for the archive.
-            Capabilities=["CAPABILITY_AUTO_EXPAND", "CAPABILITY_IAM"],
-        )
+        self._create(wanted)
         described = self._described()
         if described["Status"] == "FAILED":
             reason = described.get("StatusReason", "")
@@ -204,6 +195,29 @@ class Deployment:
         if not changes:
             self.withdraw()
         return changes
+
+    def _create(self, wanted: dict[str, str]) -> None:
+        from botocore.exceptions import ClientError
+
+        try:
+            self._client.create_change_set(
+                StackName=self.name,
+                ChangeSetName=self._change_set,
+                ChangeSetType="CREATE" if self._is_new else "UPDATE",
+                TemplateBody=template.RESOURCES.read_text(),
+                Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in wanted.items()],
+                Tags=[{"Key": "app", "Value": settings.APP_NAME}, {"Key": "stage", "Value": self._stage}],
+                # A transform, and a role for the archive.
+                Capabilities=["CAPABILITY_AUTO_EXPAND", "CAPABILITY_IAM"],
+            )
+        except ClientError as exc:
+            if "Unrecognized resource types" not in str(exc):
+                raise
+            raise CommandError(
+                f"this endpoint cannot make all of it ({exc.response['Error'].get('Message', '')}); "
+                "--set Watching=off leaves alarms, dashboard and saved queries out",
+                EXIT_FAILED,
+            ) from exc
 
     def withdraw(self) -> None:
         """Remove the change set, and the empty stack that proposing one made."""

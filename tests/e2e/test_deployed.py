@@ -70,6 +70,12 @@ class Operator:
         differences = json.loads(self.said.out)["differences"]
         return code, [(each["function"], each["setting"]) for each in differences]
 
+    def mapping_fails(self) -> str:
+        """What is said when there is nothing to check."""
+        self._capsys.readouterr()
+        assert main(["mapping", "check", "--stage", STAGE, "--project", str(self._project)]) == EXIT_FAILED
+        return self._capsys.readouterr().err
+
 
 @pytest.fixture
 def operator(deployed: Path, capsys: pytest.CaptureFixture[str]) -> Operator:
@@ -151,6 +157,23 @@ def test_deploying_arming_drifting_and_deleting(operator: Operator, deployed: Pa
     )
     _until(lambda: _stored() == ["SN-DEPLOYED"])
 
+    # A mapping whose batches fail is as it should be; what Lambda says about it is told all the same.
+    lambda_.update_function_configuration(
+        FunctionName=PROCESS,
+        Environment={"Variables": {**variables(PROCESS), "LIFECYCLE_PARTIAL_RESPONSES": "perhaps"}},
+    )
+    boto3.client("kinesis").put_record(
+        StreamName=settings.stream_name(), Data=json.dumps(event).encode(), PartitionKey="SN-DEPLOYED"
+    )
+    _until(lambda: mapping_of(PROCESS)["LastProcessingResult"] == "FAILED")
+    code, differences = operator.mapping("check")
+    assert (code, differences) == (EXIT_FAILED, [("process_lifecycle", "LIFECYCLE_PARTIAL_RESPONSES")])
+    assert "process_lifecycle: Lambda's latest result is 'FAILED'; docs/oper" in operator.said.err
+    assert operator.mapping("apply")[0] == EXIT_OK
+    _until(lambda: mapping_of(PROCESS)["LastProcessingResult"].startswith("OK"))
+    assert operator.mapping("check") == (EXIT_OK, [])
+    assert "latest result" not in operator.said.err
+
     # A later deployment falls back to raising, not to losing; the mapping keeps its settings.
     _remove_rest_api()
     chalice("deploy", deployed)
@@ -172,7 +195,10 @@ def test_deploying_arming_drifting_and_deleting(operator: Operator, deployed: Pa
     assert _stored() == ["SN-DEPLOYED"]
     assert settings.stream_name() in boto3.client("kinesis").list_streams()["StreamNames"]
     assert lambda_.list_functions()["Functions"] == []
-    assert main(["mapping", "check", "--stage", STAGE, "--project", str(deployed)]) == EXIT_FAILED
+    assert operator.mapping_fails() == (
+        "error: there is no event source mapping of lifecycle-dev-process_lifecycle; "
+        "deploy first: docs/deploying.md\n"
+    )
 
 
 def _remove_rest_api() -> None:

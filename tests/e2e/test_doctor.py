@@ -36,6 +36,13 @@ def failed(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
     return found
 
 
+def findings(capsys: pytest.CaptureFixture[str], stage: str) -> list[dict[str, Any]]:
+    """Every check of a stage, in the order of the report."""
+    capsys.readouterr()
+    assert main(["doctor", "--stage", stage, "--json"]) == EXIT_FAILED
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
 def mapping(**changes: Any) -> Callable[[], object]:
     """Change the Kinesis mapping."""
 
@@ -195,12 +202,26 @@ def test_a_whole_deployment_passes_and_whatever_is_broken_is_named(
     }
 
 
-def test_nothing_deployed_is_a_report_and_no_crash(cloud: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_deployed_is_a_report_whose_fixes_work_in_their_order(
+    cloud: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`mapping apply` is no fix where there is nothing to apply it to."""
     aws.reset()
+    apply, deploying = "python -m ops stack apply --stage", "chalice deploy --stage"
+
+    data_only, nothing = findings(capsys, STAGE), findings(capsys, "prod")
+
+    assert [(each["check"], each["ok"]) for each in data_only[:2]] == [
+        ("stream, tables and queues are there", True),
+        ("functions and their event source mappings are there", False),
+    ]
+    unread = [each for each in data_only if "deploy first: docs/deploying.md" in each["found"]]
+    assert len(unread) > 10
+    assert all(each["fix"].startswith(f"{deploying} {STAGE}") for each in unread)
+    assert not any(each["fix"].startswith("python -m ops mapping") for each in data_only if not each["ok"])
+    assert [nothing[0]["fix"], nothing[1]["fix"].partition(",")[0]] == [f"{apply} prod", f"{deploying} prod"]
 
     assert main(["doctor", "--stage", STAGE]) == EXIT_FAILED
-
-    out = capsys.readouterr().out
-    assert "FAIL  a failing batch is halved (cannot be read: " in out
-    assert "      fix: python -m ops mapping apply --stage dev" in out
-    assert "ok    dead letters and parked ones are kept longer than their records (" in out
+    told = capsys.readouterr()
+    assert "FAIL  a failing batch is halved (cannot be read: " in told.out
+    assert "begin with the first fix, others may follow from it" in told.err

@@ -97,11 +97,11 @@ def test_people_get_a_table_and_are_told_what_looking_costs(
 
     heading, waiting, expired, foreign = ran.out.splitlines()
     assert heading.split()[:4] == ["queue", "sent", "age", "shard"]
-    assert waiting.split()[-3:] == ["7.0", "d", "1/5"]
+    assert waiting.split()[-3:] == ["7.0", "d", "1/10"]
     assert expired.split()[-2:] == ["gone", "1"]
     assert "not JSON" in foreign
     assert "\u202e" not in ran.out
-    assert "looking counted as one of the 5 receives after which a message is parked" in ran.err
+    assert "looking counted as one of the 10 receives after which a message is parked" in ran.err
 
 
 def test_looking_consumes_nothing_and_others_see_the_messages_at_once(
@@ -121,12 +121,12 @@ def test_a_message_that_looking_has_brought_to_its_last_receive_is_told(
     ops: Operator, queues: Queues, stream: Stream
 ) -> None:
     queues.send(queues.dead_letters, dead_letter(stream))
-    for _ in range(4):
+    for _ in range(9):
         ops("dead-letters", "list")
 
     ran = ops("dead-letters", "list")
 
-    assert ran.out.splitlines()[1].endswith("5/5")
+    assert ran.out.splitlines()[1].endswith("10/10")
     assert "1 of them will be parked at the next receive; `dead-letters redrive` brings them back" in ran.err
 
 

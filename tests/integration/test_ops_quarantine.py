@@ -454,8 +454,33 @@ def test_a_case_that_somebody_closes_meanwhile_is_said(
 
     ran = ops("quarantine", "redrive", id_)
 
-    assert "somebody closed the case meanwhile" in ran.out
+    assert "somebody closed the case meanwhile, a duplicate changes nothing" in ran.out
     assert [deed.who for deed in case(id_).trail] == ["ada"]
+
+
+def test_two_corrections_of_one_case_at_once_are_both_sent_and_the_second_is_told(
+    ops: Operator, stream: Stream, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    id_ = set_aside(b"neither")
+    texts = {who: wire("SN-RACE", "note", source=who) for who in ("ada", "ben")}
+    for who, text in texts.items():
+        (tmp_path / who).write_bytes(text)
+    put_record = aws.kinesis().put_record
+
+    def overtaken(**record: object) -> object:
+        monkeypatch.setattr(aws.kinesis(), "put_record", put_record)
+        assert ops("quarantine", "redrive", id_, "--edit", str(tmp_path / "ada"), "--who", "ada").code == 0
+        return put_record(**record)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(aws.kinesis(), "put_record", overtaken)
+
+    ran = ops("quarantine", "redrive", id_, "--edit", str(tmp_path / "ben"), "--who", "ben")
+
+    assert f"meanwhile: `quarantine show {id_}` has what they did" in ran.out
+    assert "both are events now, and a void takes one out" in ran.out
+    assert sorted(data for data, _ in on_the_stream(stream)) == sorted(texts.values())
+    assert [deed.who for deed in case(id_).trail] == ["ada"]
+    assert case(id_).corrected == texts["ada"]
 
 
 def test_discard_keeps_who_and_why(ops: Operator) -> None:
@@ -535,6 +560,7 @@ def test_a_table_that_is_missing_is_one_sentence(ops: Operator) -> None:
     ran = ops("quarantine", "list")
 
     assert (ran.code, ran.out) == (3, "")
+    assert f"there is no table {os.environ['LIFECYCLE_HISTORY_TABLE']}, or no no-such-table: " in ran.err
     assert "ResourceNotFoundException" in ran.err
     assert ran.err.count("\n") == 1
 

@@ -112,6 +112,21 @@ def test_a_dry_run_shows_the_changes_and_leaves_nothing_behind(
     assert not exists()
 
 
+def test_what_an_endpoint_cannot_make_can_be_left_out(
+    aws_of_ops: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The template and the stages as they are, as in the rehearsal of docs/deploying.md."""
+    monkeypatch.setattr(stack, "_POLL_S", 0.02)
+
+    assert apply("--dry-run") == EXIT_FAILED
+    said = capsys.readouterr().err
+    assert "AWS::Logs::QueryDefinition" in said
+    assert "--set Watching=off leaves alarms, dashboard and saved queries out" in said
+
+    assert apply("--dry-run", "--set", "Watching=off") == EXIT_OK
+    assert not exists()
+
+
 def test_without_a_yes_nothing_is_applied(stages: Stages, capsys: pytest.CaptureFixture[str]) -> None:
     assert apply() == EXIT_FAILED
 

@@ -100,6 +100,57 @@ def test_a_stage_that_is_not_configured_is_one_sentence(capsys: pytest.CaptureFi
     assert captured.err.startswith("error: stage 'moon' is not in .chalice/config.json")
 
 
+@pytest.mark.parametrize(
+    "command",
+    [["doctor"], ["mapping", "check"], ["mapping", "apply"], ["policies", "--check"], ["stack", "apply"]],
+    ids=" ".join,
+)
+def test_what_is_about_deployed_stages_says_so_of_the_laptops_own(
+    command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    code = main(command)
+
+    captured = capsys.readouterr()
+    assert (code, captured.out) == (2, "")
+    assert captured.err == (
+        "error: stage 'local' is not in infra/stages.json; it has dev, prod: name one with --stage. "
+        "The laptop's own is not deployed; `make serve` makes it\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "endpoint", "command", "remedy"),
+    [
+        ("AWS_DEFAULT_REGION", "http://127.0.0.1:1", ["tail"], "region; set AWS_DEFAULT_REGION"),
+        ("AWS_ACCESS_KEY_ID", "http://127.0.0.1:1", ["tail"], "; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACC"),
+        ("AWS_ACCESS_KEY_ID", "http://127.0.0.1:1", ["quarantine", "list"], "; set AWS_ACCESS_KEY_ID and "),
+        ("AWS_ACCESS_KEY_ID", "", ["quarantine", "list"], "; set AWS_PROFILE, or sign in again"),
+    ],
+)
+def test_missing_credentials_and_region_have_a_remedy_of_their_own(
+    missing: str,
+    endpoint: str,
+    command: list[str],
+    remedy: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from ops import aws
+
+    aws.reset()
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # a session remembers what it was made with
+    monkeypatch.setenv("AWS_ENDPOINT_URL", endpoint)
+    monkeypatch.delenv(missing)
+
+    code = main([*command, "--stage", "dev"])
+
+    aws.reset()
+    captured = capsys.readouterr()
+    assert (code, captured.out) == (3, "")
+    assert remedy in captured.err
+    assert captured.err.count("\n") == 1
+
+
 def test_an_endpoint_that_does_not_answer_is_one_sentence(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
