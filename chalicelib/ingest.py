@@ -18,12 +18,16 @@ from chalicelib import events, history
 from chalicelib.errors import RecordError, StorageError, UnfinishedBatchError
 from chalicelib.history import History, Item, Written
 from chalicelib.quarantine import Case, Quarantine
-from chalicelib.records import Record
+from chalicelib.records import Record, UserRecord
 from chalicelib.storage import Deadline
 
 #: Requests that may wait or be in flight before decoding waits for the oldest: more than there are threads,
 #: so that none of them is idle, and 1,600 events at most.
 REQUESTS_AHEAD = 64
+
+#: Of one KPL aggregate so many records that cannot be kept get a case each.  With more, the aggregate is one
+#: case, whole: a megabyte holds 170,000 empty records, and no invocation has time for as many cases.
+MOST_ALONE = 1000
 
 
 class Outcome(msgspec.Struct, gc=False):
@@ -94,7 +98,7 @@ class _Batch:
         self._records: list[Record] = []  # of the next request
         self._items: list[Item] = []
         self._writes: deque[_Write] = deque()
-        self._poison: list[tuple[Record, RecordError]] = []
+        self._poison: dict[tuple[str, str], list[tuple[Record, RecordError]]] = {}  # by place on the stream
         self._puts: list[tuple[Record, RecordError, Future[bool]]] = []
 
     def add(self, record: Record) -> None:
@@ -103,7 +107,7 @@ class _Batch:
             event = events.decode(record.data)
             item = history.to_item(event, record.arrived_at_ms)
         except RecordError as exc:
-            self._poison.append((record, exc))
+            self._keep_poison(record, exc)
             return
         key = (event.serial, event.position)
         if key in self._keys:  # DynamoDB refuses a request that names a key twice
@@ -119,8 +123,9 @@ class _Batch:
         if self._items:
             self._send()
         # After the events, so that a quarantine that does not answer cannot hold them up.
-        for record, error in self._poison:
-            self._set_aside(record, error)
+        for together in self._poison.values():
+            for record, error in _whole(together) if len(together) > MOST_ALONE else together:
+                self._set_aside(record, error)
         while self._writes:
             self._take_oldest()
         for record, error, put in self._puts:
@@ -134,6 +139,11 @@ class _Batch:
         """Wait for what is in flight: a sandbox is frozen between invocations, its sockets with it."""
         wait([write.result for write in self._writes])
         wait([put for _, _, put in self._puts])
+
+    def _keep_poison(self, record: Record, error: RecordError) -> None:
+        together = self._poison.setdefault((record.shard_id, record.sequence_number), [])
+        if len(together) <= MOST_ALONE:  # one more says that there are too many; all would fill the memory
+            together.append((record, error))
 
     def _send(self) -> None:
         if len(self._writes) == REQUESTS_AHEAD:
@@ -165,6 +175,15 @@ class _Batch:
         case = case_of(record, error.reason, str(error))
         put = self._executor.submit(self._quarantine.put_patiently, case, self._deadline)
         self._puts.append((record, error, put))
+
+
+def _whole(together: list[tuple[Record, RecordError]]) -> list[tuple[Record, RecordError]]:
+    """The aggregate in which these lie, to be set aside in place of them."""
+    record, first = together[0]
+    if not isinstance(record, UserRecord):  # one record, delivered as often in one batch
+        return together[:1]
+    sentence = f"more than {MOST_ALONE} of the records in this aggregate cannot be kept, the first: {first}"
+    return [(record.aggregate, RecordError("invalid_aggregate", sentence))]
 
 
 class _Write(NamedTuple):

@@ -11,7 +11,7 @@ outside its tables that prints the error and drops the rest of the aggregate, wh
 import hashlib
 import sys
 from binascii import a2b_base64
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -44,6 +44,12 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """`stream/shardId/sequenceNumber[/sub]`: the same on every delivery."""
         place = f"{self.stream}/{self.shard_id}/{self.sequence_number}"
         return place if self.sub is None else f"{place}/{self.sub}"
+
+
+class UserRecord(Record, frozen=True, kw_only=True, gc=False):
+    """One of the records in a KPL aggregate."""
+
+    aggregate: Record  # what lies on the stream
 
 
 def from_lambda_event(event: Mapping[str, Any]) -> Iterator[Record]:
@@ -80,7 +86,7 @@ def from_get_records(stream: str, shard_id: str, answered: Iterable["RecordTypeD
         )
 
 
-def deaggregate(record: Record) -> list[Record]:
+def deaggregate(record: Record) -> Sequence[Record]:
     """The user records inside a KPL aggregate; the record itself when it is none.
 
     Data that only looks aggregated (wrong checksum, broken message, an index that points nowhere, a partition
@@ -105,7 +111,7 @@ def deaggregate(record: Record) -> list[Record]:
     if any(inner.partition_key_index >= len(keys) for inner in inside) or not all(map(_is_key, keys)):
         return [record]
     return [
-        Record(
+        UserRecord(
             stream=record.stream,
             shard_id=record.shard_id,
             sequence_number=record.sequence_number,
@@ -113,6 +119,7 @@ def deaggregate(record: Record) -> list[Record]:
             partition_key=keys[inner.partition_key_index],
             arrived_at_ms=record.arrived_at_ms,
             data=inner.data,
+            aggregate=record,
         )
         for sub, inner in enumerate(inside)
     ] or [record]

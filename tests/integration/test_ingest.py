@@ -9,12 +9,13 @@ from typing import Any
 
 import boto3
 import pytest
+from aws_kinesis_agg.aggregator import RecordAggregator
 from chalice.test import Client
 
 from chalicelib import settings, wiring
 from chalicelib.errors import UnfinishedBatchError
 from chalicelib.history import History
-from chalicelib.ingest import Outcome, ingest
+from chalicelib.ingest import MOST_ALONE, Outcome, ingest
 from chalicelib.quarantine import Case, Quarantine
 from chalicelib.records import from_lambda_event
 from chalicelib.storage import Deadline
@@ -119,6 +120,58 @@ def test_poison_pills_are_quarantined_byte_for_byte_and_their_batch_goes_on(list
     assert response.payload == {"batchItemFailures": []}
     assert stored() == list(range(30))
     assert {payload: case.reason for payload, case in set_aside().items()} == poison
+
+
+def aggregated(*data: bytes) -> bytes:
+    aggregator = RecordAggregator()
+    for each in data:
+        aggregator.add_user_record("SN-1", each)
+    whole: bytes = aggregator.clear_and_get().get_contents()[2]
+    return whole
+
+
+def test_an_aggregate_with_very_many_records_that_are_no_events_is_one_case(listening: Client) -> None:
+    """A megabyte holds some 170,000 empty ones: a case each would take longer than any invocation has."""
+    flood = aggregated(*[b"?"] * (MOST_ALONE + 1), *notes(3))
+    event = batch([flood, b"not json"])
+
+    for _ in range(2):
+        response = listening.lambda_.invoke("process_lifecycle", event)
+        assert response.payload == {"batchItemFailures": []}
+
+    assert stored() == [0, 1, 2]
+    assert {payload: case.reason for payload, case in set_aside().items()} == {
+        flood: "invalid_aggregate",
+        b"not json": "not_json",
+    }
+    case = set_aside()[flood]
+    assert case.id.endswith(f"shardId-000000000000/{sequence_numbers(event)[0]}")
+    assert case.sentence == (
+        "more than 1000 of the records in this aggregate cannot be kept, the first: "
+        "not JSON at line 1 column 1: Expecting value"
+    )
+
+
+def test_an_aggregate_with_a_few_records_that_are_no_events_is_a_case_for_each(
+    listening: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.ingest.MOST_ALONE", 3)
+
+    listening.lambda_.invoke(
+        "process_lifecycle", batch([aggregated(b"a", b"b", b"c", *notes(1)), b"d", b"e"])
+    )
+
+    assert stored() == [0]
+    assert set(set_aside()) == {b"a", b"b", b"c", b"d", b"e"}
+
+
+def test_an_aggregate_that_quarantine_does_not_take_is_where_lambda_resumes(tables: Tables) -> None:
+    faults.on(tables.client, "PutItem", lambda _: faults.error("InternalServerError", status=500))
+    event = batch([*notes(1), aggregated(*[b"?"] * (MOST_ALONE + 1)), *notes(3)])
+
+    outcome = tables.ingest(event)
+
+    assert outcome.earliest_unfinished().sequence_number == sequence_numbers(event)[1]  # type: ignore[union-attr]
 
 
 def test_a_quarantined_record_keeps_its_place_on_the_stream(listening: Client) -> None:

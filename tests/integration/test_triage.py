@@ -192,6 +192,23 @@ def test_an_aggregated_record_in_the_range_is_deaggregated(listening: Client, st
     assert stored() == [0, 1, 2, 3]
 
 
+def test_an_aggregate_that_ingest_sets_aside_whole_is_set_aside_whole(
+    listening: Client, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.ingest.MOST_ALONE", 2)
+    aggregator = RecordAggregator()
+    for data in (b"a", b"b", b"c", *notes(2)):
+        aggregator.add_user_record("SN-1", data)
+    _, _, aggregated = aggregator.clear_and_get().get_contents()
+
+    run(listening, stream.dead_letter(stream.put([aggregated])))
+
+    assert stored() == [0, 1]
+    assert [(case.reason, case.payload) for case in wiring.quarantine().list()] == [
+        ("invalid_aggregate", aggregated)
+    ]
+
+
 def test_records_of_other_lanes_in_the_range_are_stored_again_which_changes_nothing(
     listening: Client, stream: Stream
 ) -> None:
