@@ -47,6 +47,8 @@ OF_AWS = {
     metrics.NAMESPACE: ({"service"}, set(metrics.NAMES)),
 }
 
+OPERATING = (ROOT / "docs" / "operating.md").read_text()
+
 RESOURCES: dict[str, Any] = template.read()["Resources"]
 ALARMS = {name: it["Properties"] for name, it in RESOURCES.items() if it["Type"] == "AWS::CloudWatch::Alarm"}
 WIDGETS = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::ToJsonString"]["widgets"]
@@ -129,12 +131,42 @@ def test_duration_alarms_ring_at_half_of_the_time_out() -> None:
 
 
 def test_every_alarm_tells_somebody_and_where_to_read_what_to_do() -> None:
-    operating = (ROOT / "docs" / "operating.md").read_text()
     for name, alarm in ALARMS.items():
         slug = alarm["AlarmName"]["Fn::Sub"].removeprefix("${AppName}-${Stage}-")
         assert alarm["AlarmActions"] == [{"Ref": "AlarmTopic"}], name
         assert alarm["AlarmDescription"].endswith(f"See docs/operating.md, {slug}."), name
-        assert re.search(rf"^#+ {re.escape(slug)}$", operating, re.MULTILINE), slug
+        assert re.search(rf"^#+ {re.escape(slug)}$", OPERATING, re.MULTILINE), slug
+
+
+def test_every_alarm_s_section_says_what_why_where_what_to_do_and_until_when() -> None:
+    sections = re.findall(
+        r"^## ([a-z0-9-]+)\n(.*?)(?=^## |\Z)", OPERATING.partition("# The alarms\n")[2], re.M | re.S
+    )
+
+    assert len(sections) == len(ALARMS)
+    for name, text in sections:
+        assert re.match(r"\n\*[A-Z][^*]+\*", text), f"{name} does not begin with what it means"
+        labels = re.findall(r"^\*\*([A-Z][a-z ]+):\*\* \S", text, re.M)
+        assert labels == ["Why it matters", "See", "Do", "Over"], name
+
+
+def test_saved_queries_are_explained_and_what_is_named_is_saved() -> None:
+    saved = {
+        it["Properties"]["Name"]["Fn::Sub"].removeprefix("${AppName}/${Stage}/")
+        for it in RESOURCES.values()
+        if it["Type"] == "AWS::Logs::QueryDefinition"
+    }
+
+    assert set(re.findall(r"^\| \*(.+?)\* \|", OPERATING, re.M)) == saved
+
+
+def test_late_shards_asks_for_what_a_batch_s_line_has() -> None:
+    query = RESOURCES["LateShardsQuery"]["Properties"]["QueryString"]
+    told = (ROOT / "chalicelib" / "observability.py").read_text().partition("def batch_done")[2]
+
+    asked = {"".join(each) for each in re.findall(r"(?:max|sum)\((\w+)\)| by (\w+)$", query, re.M)}
+    assert asked == {"oldest_ms", "records", "throttled_requests", "seconds", "shard_id"}
+    assert all(f'"{field}": ' in told for field in asked)
 
 
 def test_the_dashboard_answers_in_the_order_of_an_operators_questions() -> None:
