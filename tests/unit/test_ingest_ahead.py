@@ -87,7 +87,8 @@ def test_all_writers_share_one_core_and_the_thread_that_decodes_goes_where_it_li
         asked = [writers.submit(cores) for _ in range(4)]
         answered = [each.result() for each in asked]
     wiring.reset()
-    assert answered == [answered[0]] * 4 and len(answered[0]) == 1
+    assert answered == [answered[0]] * 4
+    assert len(answered[0]) == 1
     assert os.sched_getaffinity(0) == before
 
 
