@@ -21,6 +21,7 @@ REASONS = (
     "not_utf8",
     "not_json",
     "invalid_event",
+    "invalid_aggregate",
     "too_large",
     "refused",
     "handler_error",

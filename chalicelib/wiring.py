@@ -4,10 +4,7 @@ The only place that builds AWS clients for deployed code.  Timeouts are explicit
 minute would outlive an invocation.
 """
 
-import os
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -64,22 +61,11 @@ def quarantine() -> "Quarantine":
 @cache
 def writers() -> ThreadPoolExecutor:
     """The threads that requests in flight run on."""
+    from chalicelib import one_core
+
     return ThreadPoolExecutor(
-        writers_for(settings.memory_mb()), thread_name_prefix="write", initializer=stay_on_one_core
+        writers_for(settings.memory_mb()), thread_name_prefix="write", initializer=one_core.stay
     )
-
-
-def stay_on_one_core() -> None:
-    """Keep the calling thread on the core that all writers of this process share.
-
-    Only one of them runs Python at a time, and handing the interpreter's lock to a thread on another core
-    means waking that core: a seventh of what an event costs (docs/performance.md).  Where the operating
-    system has no such call, or forbids it, threads go where they like.
-    """
-    if sys.platform == "linux":
-        with suppress(OSError):
-            cores = sorted(os.sched_getaffinity(0))
-            os.sched_setaffinity(0, {cores[os.getpid() % len(cores)]})  # processes spread over the cores
 
 
 def writers_for(memory_mb: int) -> int:

@@ -44,7 +44,7 @@ class Load:
     linger_s: float = 1.0  # how long a producer that aggregates waits for company
     months_kept: int = 12  # storage is billed for so many months of events
     alarm_metrics: int = 25  # that alarms look at
-    custom_metrics: int = 30
+    custom_metrics: int = 31
     dashboards: int = 1
     is_traced: bool = True
 

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib import one_core
 from producer import refusals
 from producer.entry import Entry, refused_because, size_of
 from producer.refusals import StreamUnavailableError
@@ -123,8 +124,11 @@ class Putter:
         Raises StreamUnavailableError when going on is pointless.  Then, and on KeyboardInterrupt, what was
         read but not accepted stands in `report.unsent`, and the rest of `entries` has not been read.
         """
+        with one_core.staying():  # reading and generating entries is most of the work
+            return self._send(iter(entries))
+
+    def _send(self, source: Iterator[Entry | None]) -> Report:
         started = self._clock()
-        source = iter(entries)
         pool = ThreadPoolExecutor(self._in_flight, thread_name_prefix="put-records")
         try:
             self._run(source, pool, started)

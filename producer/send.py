@@ -5,6 +5,7 @@ Data on standard output, everything else on standard error, the verdict in the e
 
 import argparse
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -54,6 +55,7 @@ def _send(args: argparse.Namespace, source: Source) -> int:
     except (BotoCoreError, ValueError) as exc:  # ValueError: AWS_ENDPOINT_URL is no URL
         _say(f"error: {exc}; check AWS_ENDPOINT_URL, AWS_DEFAULT_REGION and AWS_PROFILE")
         return EXIT_UNAVAILABLE
+    gc.freeze()  # what is loaded by now stays to the end: the collector need not look at it again and again
     unavailable = aggregator = None
     with _stopping_at_ctrl_c(source), _progress(source.total) as show:
         putter = Putter(kinesis, stream, ordered=not args.unordered, rate=args.rate, on_answer=show)

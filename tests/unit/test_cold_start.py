@@ -32,7 +32,7 @@ STORING = {
         "metrics",
         "observability",
     ),
-    *("quarantine", "raw_call", "records", "settings", "storage", "tracing", "wiring"),
+    *("one_core", "quarantine", "raw_call", "records", "settings", "storage", "tracing", "wiring"),
 }
 READING = {
     *("api", "auth", "batch_write", "cursors", "errors", "events", "history", "lifecycle", "metrics"),

@@ -1,8 +1,5 @@
 """How far decoding runs ahead of writing, and how many requests a function has in flight."""
 
-import os
-import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -66,40 +63,3 @@ def test_a_batch_of_10_000_records_is_not_held_in_memory_as_items() -> None:
 @pytest.mark.parametrize(("memory_mb", "writers"), [(128, 4), (512, 16), (1024, 32), (10_240, 32)])
 def test_requests_in_flight_follow_the_memory_and_with_it_the_cpu(memory_mb: int, writers: int) -> None:
     assert wiring.writers_for(memory_mb) == writers
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a thread be kept on a core")
-def test_all_writers_share_one_core_and_the_thread_that_decodes_goes_where_it_likes(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    before = os.sched_getaffinity(0)
-    if len(before) == 1:
-        pytest.skip("this machine has one core")
-    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
-    wiring.reset()
-    together = threading.Barrier(4)
-
-    def cores() -> set[int]:
-        together.wait(timeout=30)  # so that each writer has one
-        return os.sched_getaffinity(0)
-
-    with wiring.writers() as writers:
-        asked = [writers.submit(cores) for _ in range(4)]
-        answered = [each.result() for each in asked]
-    wiring.reset()
-    assert answered == [answered[0]] * 4
-    assert len(answered[0]) == 1
-    assert os.sched_getaffinity(0) == before
-
-
-def test_writers_work_where_the_operating_system_forbids_to_choose_a_core(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    def forbidden(*_: object) -> None:
-        raise PermissionError("not permitted")
-
-    monkeypatch.setattr(os, "sched_setaffinity", forbidden, raising=False)
-    wiring.reset()
-    with wiring.writers() as writers:
-        assert writers.submit(int, "7").result() == 7
-    wiring.reset()

@@ -1,0 +1,66 @@
+"""Threads of one interpreter stay on one core; everybody else's go where they could before."""
+
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from chalicelib import one_core, wiring
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a thread be kept on a core")
+
+
+@pytest.fixture
+def cores() -> set[int]:
+    available = os.sched_getaffinity(0)
+    if len(available) == 1:
+        pytest.skip("this machine has one core")
+    return available
+
+
+def of_each_thread(pool: ThreadPoolExecutor, threads: int) -> list[set[int]]:
+    together = threading.Barrier(threads)
+
+    def mine() -> set[int]:
+        together.wait(timeout=30)  # so that each thread has one of the tasks
+        return os.sched_getaffinity(0)
+
+    asked = [pool.submit(mine) for _ in range(threads)]
+    return [each.result() for each in asked]
+
+
+def test_all_writers_share_one_core_and_the_thread_that_decodes_goes_where_it_likes(
+    monkeypatch: pytest.MonkeyPatch, cores: set[int]
+) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
+    wiring.reset()
+    with wiring.writers() as writers:
+        answered = of_each_thread(writers, 4)
+    wiring.reset()
+
+    assert answered == [answered[0]] * 4
+    assert len(answered[0]) == 1
+    assert os.sched_getaffinity(0) == cores
+
+
+def test_threads_started_while_staying_stay_and_the_caller_goes_free_again(cores: set[int]) -> None:
+    with ThreadPoolExecutor(3) as pool, one_core.staying():
+        answered = of_each_thread(pool, 3)
+        here = os.sched_getaffinity(0)
+
+    assert len(here) == 1
+    assert answered == [here] * 3
+    assert os.sched_getaffinity(0) == cores
+
+
+def test_where_the_operating_system_forbids_to_choose_a_core_work_goes_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def forbidden(*_: object) -> None:
+        raise PermissionError("not permitted")
+
+    monkeypatch.setattr(os, "sched_setaffinity", forbidden)
+    with one_core.staying(), ThreadPoolExecutor(1, initializer=one_core.stay) as pool:
+        assert pool.submit(int, "7").result() == 7
