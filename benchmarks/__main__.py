@@ -13,7 +13,7 @@ from cli.command import run_and_exit
 from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE
 
 #: In the order they are run; the long ones last.
-NAMES = ("ingest", "write_units", "lookup", "cold", "memory", "producer", "trickle", "spike")
+NAMES = ("ingest", "write_units", "lookup", "cold", "memory", "producer", "trickle", "simulation", "spike")
 
 EXAMPLES = """\
 examples:

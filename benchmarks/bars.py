@@ -13,7 +13,7 @@ _About = Mapping[str, Any]
 
 
 class Bar(NamedTuple):
-    """A figure of ours over the same figure of another, or the worst of ours alone, and its limit."""
+    """A figure of ours over a figure of another, or the worst of ours alone, and its limits."""
 
     name: str
     figure: str
@@ -21,6 +21,7 @@ class Bar(NamedTuple):
     other: _About | None = None
     at_least: float | None = None
     at_most: float | None = None
+    other_figure: str | None = None  # where it is not the same one
 
 
 def _contender(benchmark: str, name: str, **about: Any) -> _About:
@@ -29,6 +30,20 @@ def _contender(benchmark: str, name: str, **about: Any) -> _About:
 
 def _ingest(name: str, latency_ms: int) -> _About:
     return _contender("ingest", name, latency_ms=latency_ms)
+
+
+def _simulated(name: str) -> Bar:
+    """Simulated time over measured time, run by run."""
+    about = _contender("simulation", name)
+    return Bar(
+        f"simulated / measured drain, {name.replace('_', ' ')}",
+        "simulated_s",
+        about,
+        about,
+        at_least=0.75,
+        at_most=1.25,
+        other_figure="measured_s",
+    )
 
 
 BARS = [
@@ -128,6 +143,8 @@ BARS = [
         _contender("producer", "aggregated"),
         at_most=0.02,
     ),
+    _simulated("no_limits"),
+    _simulated("shard_limits"),
 ]
 
 
@@ -135,7 +152,8 @@ def judged(lines: Sequence[Line]) -> Iterator[Line]:
     """A line for each bar whose benchmark was run."""
     for bar in BARS:
         ours = _runs(lines, bar.ours, bar.figure)
-        other = [1.0] * len(ours) if bar.other is None else _runs(lines, bar.other, bar.figure)
+        figure = bar.other_figure or bar.figure
+        other = [1.0] * len(ours) if bar.other is None else _runs(lines, bar.other, figure)
         if not ours or not other:
             continue
         if bar.other is None:
@@ -145,7 +163,8 @@ def judged(lines: Sequence[Line]) -> Iterator[Line]:
         holds = (bar.at_least is None or value >= bar.at_least) and (
             bar.at_most is None or value <= bar.at_most
         )
-        limit = f"≥ {bar.at_least:g}" if bar.at_most is None else f"≤ {bar.at_most:.3g}"
+        bounds = (("≥", bar.at_least), ("≤", bar.at_most))
+        limit = ", ".join(f"{sign} {bound:.3g}" for sign, bound in bounds if bound is not None)
         yield {"benchmark": "bar", "bar": bar.name, "value": rounded(value), "limit": limit, "holds": holds}
 
 

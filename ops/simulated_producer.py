@@ -9,7 +9,7 @@ import random
 
 MAX_RECORDS = 500
 IN_FLIGHT = 4
-ATTEMPTS = 12
+ATTEMPTS = 40
 BACKOFF_S, BACKOFF_LIMIT_S = 0.1, 5.0
 
 #: Records refused together are spread over so many pauses, as if each had drawn its own.

@@ -42,7 +42,7 @@ def unavailable(
 ) -> StreamUnavailableError | None:
     """What the error of a whole request means for all requests to come; None when it may pass.
 
-    `is_known`: the stream has accepted something before.  `is_last`: this was the last attempt.
+    `is_known`: the stream has accepted something before.  `is_last`: nobody has answered for long enough.
     """
     if isinstance(error, ClientError):
         code = error.response["Error"]["Code"]

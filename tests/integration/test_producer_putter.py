@@ -261,6 +261,15 @@ def test_a_refused_entry_waits_longer_each_time_and_no_two_alike() -> None:
     assert sum(clock.slept[:4]) < sum(clock.slept[5:])
 
 
+def test_an_entry_that_a_full_shard_refuses_for_a_minute_is_sent_in_the_end() -> None:
+    clock = Clock()
+
+    report = putter(Kinesis(refuse=refused_times(30)), clock, rng=random.Random(3)).send(some_entries(1, 1))
+
+    assert sum(clock.slept) > 60
+    assert (report.sent, report.retried, report.rejected) == (1, 30, [])
+
+
 def test_what_is_refused_every_time_is_rejected_with_the_reason_and_the_rest_goes_on() -> None:
     entries = some_entries(100, 10)
     bad = entries[33]
@@ -270,7 +279,7 @@ def test_what_is_refused_every_time_is_rejected_with_the_reason_and_the_rest_goe
 
     (rejected,) = report.rejected
     assert rejected.entry == bad
-    assert "ProvisionedThroughputExceededException: Rate exceeded (after 12 attempts)" in rejected.reason
+    assert "ProvisionedThroughputExceededException: Rate exceeded (after 40 attempts)" in rejected.reason
     assert report.retried == ATTEMPTS - 1
     assert accepted.in_stream_order() == by_key([entry for entry in entries if entry != bad])
 
