@@ -17,7 +17,7 @@ NAMES = ("ingest", "write_units", "lookup", "cold", "memory", "producer", "trick
 
 EXAMPLES = """\
 examples:
-  # everything, as docs/performance.md shows it (about twenty minutes)
+  # everything, as docs/performance.md shows it (a little over twenty minutes)
   python -m benchmarks --json > docs/performance.ndjson
 
   # two of them, five runs each

@@ -7,7 +7,8 @@ and never a record that counts as redriven and is nowhere.
 import argparse
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,9 +20,12 @@ from chalicelib.cases import Case, Deed
 from chalicelib.errors import RecordError
 from chalicelib.history import History
 from chalicelib.quarantine import Quarantine
-from chalicelib.triage import WITHOUT_RECORD
+from chalicelib.records import Record, UserRecord, deaggregate
+from chalicelib.storage import Deadline
+from chalicelib.triage import WITHOUT_RECORD, settle
 from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from ops import aws, verdicts
+from ops.dry_run import NoHistory, NoQuarantine
 from ops.output import CommandError, say
 
 if TYPE_CHECKING:
@@ -31,6 +35,8 @@ WOULD_STORE = "would store"
 ALREADY_STORED = "already stored"
 STILL_INVALID = "still invalid"
 
+#: For looking into an aggregate, in seconds; a megabyte of them takes less than one.
+PATIENCE_S = 60.0
 
 #: Kinesis has something against this record, a size above the stream's limit say; the next may be fine.
 _REFUSES_THIS_RECORD = ("ValidationException", "InvalidArgumentException")
@@ -67,6 +73,10 @@ def obstacle(case: Case) -> str | None:
 
 def prospect(data: bytes, table: History) -> Prospect:
     """What ingest would do with this data now.  Raises StorageError when the history does not answer."""
+    record = Record(stream="", shard_id="", sequence_number="0", partition_key="", arrived_at_ms=0, data=data)
+    inside = deaggregate(record)
+    if isinstance(inside[0], UserRecord):
+        return _prospect_of_an_aggregate(inside)
     try:
         event = events.decode(data)
         history.to_item(event, 0)
@@ -76,6 +86,16 @@ def prospect(data: bytes, table: History) -> Prospect:
         return Prospect(STILL_INVALID, f"the code still fails on it: {exc!r}")
     page = table.page(event.serial, limit=1, since=event.position, until=event.position)
     return Prospect(ALREADY_STORED if page.events else WOULD_STORE, serial=event.serial)
+
+
+def _prospect_of_an_aggregate(inside: Sequence[Record]) -> Prospect:
+    """What would become of the records in it; invalid while the aggregate would come back as it is."""
+    with ThreadPoolExecutor(1) as executor:
+        kept, quarantined = settle(inside, NoHistory(), NoQuarantine(), Deadline(PATIENCE_S), executor)
+    cases = ", ".join(f"{count} {reason}" for reason, count in sorted(quarantined.items()))
+    because = f"{kept} events in this aggregate, and in quarantine {cases or 'nothing'}"
+    is_invalid = not kept or "invalid_aggregate" in quarantined
+    return Prospect(STILL_INVALID if is_invalid else WOULD_STORE, because)
 
 
 def redrive(

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from aws_kinesis_agg.aggregator import RecordAggregator
 from chalice.test import Client
 
 from chalicelib import events, wiring
@@ -313,6 +314,32 @@ def test_a_dry_run_says_what_each_would_become_and_sends_nothing(
     assert on_the_stream(stream) == []
     assert len(list(wiring.quarantine().ids())) == 5
     assert case(expired).status == "open"
+
+
+def test_an_aggregate_is_redriven_once_it_would_not_come_back_whole(
+    ops: Operator, stream: Stream, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.ingest.MOST_ALONE", 1)
+    aggregator = RecordAggregator()
+    for data in (b"a", b"b", GOOD):
+        aggregator.add_user_record("SN-GOOD", data)
+    aggregated = aggregator.clear_and_get().get_contents()[2]
+    id_ = set_aside(aggregated, "invalid_aggregate")
+
+    before = ops("quarantine", "redrive", id_)
+    assert before.code == 1
+    assert "still invalid" in before.out
+    assert "1 invalid_aggregate" in before.out
+    assert on_the_stream(stream) == []
+
+    monkeypatch.setattr("chalicelib.ingest.MOST_ALONE", 2)
+    foreseen = ops("quarantine", "redrive", id_, "--dry-run")
+    after = ops("quarantine", "redrive", id_)
+
+    assert "would store" in foreseen.out
+    assert "1 events in this aggregate, and in quarantine 2 not_json" in foreseen.out
+    assert after.code == 0
+    assert on_the_stream(stream) == [(aggregated, "key-1")]
 
 
 def test_all_of_a_reason_can_be_redriven_a_few_at_a_time(ops: Operator, stream: Stream) -> None:

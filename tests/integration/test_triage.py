@@ -3,7 +3,7 @@
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -12,11 +12,12 @@ import pytest
 from aws_kinesis_agg.aggregator import RecordAggregator
 from chalice.test import Client
 
-from chalicelib import events, settings, triage, wiring
+from chalicelib import events, ingest, settings, triage, wiring
 from chalicelib.cases import Case
 from chalicelib.errors import UnfinishedBatchError
 from chalicelib.history import History
 from chalicelib.quarantine import Quarantine
+from chalicelib.records import Record
 from chalicelib.storage import Deadline
 from chalicelib.triage import Report, Triage
 from tests import faults
@@ -150,6 +151,24 @@ def test_of_a_batch_with_one_record_that_crashes_the_handler_all_others_are_stor
     assert case.reason == "handler_error"
     assert "in stumbles" in case.sentence
     assert "KeyError: 'SN-BUG'" in case.sentence
+
+
+def test_the_record_that_crashes_the_handler_is_found_by_halving(
+    listening: Client, stream: Stream, buggy: pytest.MonkeyPatch
+) -> None:
+    real, runs = ingest.ingest, list[int]()
+
+    def counted(batch: Sequence[Record], *more: Any) -> ingest.Outcome:
+        runs.append(len(batch))
+        return real(batch, *more)
+
+    buggy.setattr(ingest, "ingest", counted)
+    numbers = stream.put([*notes(63), wire("SN-BUG", "note")])
+
+    run(listening, stream.dead_letter(numbers))
+
+    assert stored() == list(range(63))
+    assert runs == [64, 32, 32, 16, 16, 8, 8, 4, 4, 2, 2, 1, 1]
 
 
 def test_a_setting_that_is_missing_is_no_record_s_fault(
