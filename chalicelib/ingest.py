@@ -10,6 +10,7 @@ Lambda resumes.
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Executor, Future, wait
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -25,8 +26,8 @@ from chalicelib.storage import Deadline
 #: so that none of them is idle, and 1,600 events at most.
 REQUESTS_AHEAD = 64
 
-#: Of one KPL aggregate so many records that cannot be kept get a case each.  With more, the aggregate is one
-#: case, whole: a megabyte holds 170,000 empty records, and no invocation has time for as many cases.
+#: In one batch so many records of KPL aggregates that cannot be kept get a case each.  An aggregate with one
+#: more is one case, whole: a megabyte holds 170,000 empty records, and no invocation has time for so many.
 MOST_ALONE = 1000
 
 
@@ -98,7 +99,10 @@ class _Batch:
         self._records: list[Record] = []  # of the next request
         self._items: list[Item] = []
         self._writes: deque[_Write] = deque()
-        self._poison: dict[tuple[str, str], list[tuple[Record, RecordError]]] = {}  # by place on the stream
+        self._poison: list[tuple[Record, RecordError]] = []
+        self._alone: dict[str, list[tuple[Record, RecordError]]] = {}  # of aggregates, by their id
+        self._count_alone = 0
+        self._whole: dict[str, tuple[Record, RecordError]] = {}  # aggregates, by id
         self._puts: list[tuple[Record, RecordError, Future[bool]]] = []
 
     def add(self, record: Record) -> None:
@@ -123,9 +127,8 @@ class _Batch:
         if self._items:
             self._send()
         # After the events, so that a quarantine that does not answer cannot hold them up.
-        for together in self._poison.values():
-            for record, error in _whole(together) if len(together) > MOST_ALONE else together:
-                self._set_aside(record, error)
+        for record, error in chain(self._poison, *self._alone.values(), self._whole.values()):
+            self._set_aside(record, error)
         while self._writes:
             self._take_oldest()
         for record, error, put in self._puts:
@@ -141,9 +144,22 @@ class _Batch:
         wait([put for _, _, put in self._puts])
 
     def _keep_poison(self, record: Record, error: RecordError) -> None:
-        together = self._poison.setdefault((record.shard_id, record.sequence_number), [])
-        if len(together) <= MOST_ALONE:  # one more says that there are too many; all would fill the memory
-            together.append((record, error))
+        if not isinstance(record, UserRecord):
+            self._poison.append((record, error))
+            return
+        aggregate = record.aggregate
+        if aggregate.id in self._whole:
+            return
+        if self._count_alone < MOST_ALONE:
+            self._count_alone += 1
+            self._alone.setdefault(aggregate.id, []).append((record, error))
+            return
+        # In place of those that were to be set aside alone: they would fill the memory, and they are in it.
+        self._count_alone -= len(self._alone.pop(aggregate.id, ()))
+        sentence = (
+            f"with its own, more than {MOST_ALONE} records of aggregates in one batch cannot be kept: {error}"
+        )
+        self._whole[aggregate.id] = (aggregate, RecordError("invalid_aggregate", sentence))
 
     def _send(self) -> None:
         if len(self._writes) == REQUESTS_AHEAD:
@@ -175,15 +191,6 @@ class _Batch:
         case = case_of(record, error.reason, str(error))
         put = self._executor.submit(self._quarantine.put_patiently, case, self._deadline)
         self._puts.append((record, error, put))
-
-
-def _whole(together: list[tuple[Record, RecordError]]) -> list[tuple[Record, RecordError]]:
-    """The aggregate in which these lie, to be set aside in place of them."""
-    record, first = together[0]
-    if not isinstance(record, UserRecord):  # one record, delivered as often in one batch
-        return together[:1]
-    sentence = f"more than {MOST_ALONE} of the records in this aggregate cannot be kept, the first: {first}"
-    return [(record.aggregate, RecordError("invalid_aggregate", sentence))]
 
 
 class _Write(NamedTuple):

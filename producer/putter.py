@@ -50,7 +50,7 @@ READ_AHEAD_BYTES = 4 * MAX_REQUEST_BYTES
 ATTEMPTS = 40
 BACKOFF_S, BACKOFF_LIMIT_S = 0.1, 5.0
 
-#: When nothing has been answered for so long, nobody is there.
+#: When requests have got no answer for so long, nobody is there.
 UNANSWERED_S = 20.0
 
 #: Refused entries come back at multiples of this, so that they share requests.
@@ -110,7 +110,7 @@ class Putter:
         self._in_flight = in_flight
         self._ordered = ordered
         self._rate = rate
-        self._answered_at = clock()
+        self._unanswered_since: float | None = None  # by requests, one after the other
         self.report = Report(stream)
         self._request_bytes = MAX_REQUEST_BYTES
         self._ready: deque[_Item] = deque()
@@ -133,7 +133,7 @@ class Putter:
             return self._send(iter(entries))
 
     def _send(self, source: Iterator[Entry | None]) -> Report:
-        started = self._answered_at = self._clock()
+        started = self._clock()
         pool = ThreadPoolExecutor(self._in_flight, thread_name_prefix="put-records")
         try:
             self._run(source, pool, started)
@@ -238,7 +238,7 @@ class Putter:
         seconds = max(0.0, min(moments) - now) if moments else None
         if self._under_way:
             answered, _ = wait(self._under_way, timeout=seconds, return_when=FIRST_COMPLETED)
-            for future in answered:
+            for future in [each for each in self._under_way if each in answered]:  # the oldest first
                 self._settle(self._under_way.pop(future), future.result())
         elif seconds is not None:
             self._sleep(seconds)
@@ -249,7 +249,7 @@ class Putter:
         if answer.error is not None:
             self._settle_error(items, answer.error, answer.at)
             return
-        self._answered_at = answer.at
+        self._unanswered_since = None
         for item, result in zip(items, answer.results, strict=True):
             if code := result.get("ErrorCode"):
                 self._try_again(item, f"{code}: {result.get('ErrorMessage')}", answer.at)
@@ -268,7 +268,11 @@ class Putter:
             self._request_bytes = OLDER_MAX_REQUEST_BYTES
             self._ready.extendleft(reversed(items))
             return
-        is_last = at - self._answered_at >= UNANSWERED_S
+        if isinstance(error, ClientError):
+            self._unanswered_since = None  # an answer, if not the one hoped for
+        elif self._unanswered_since is None:
+            self._unanswered_since = at
+        is_last = self._unanswered_since is not None and at - self._unanswered_since >= UNANSWERED_S
         unavailable = refusals.unavailable(
             self.report.stream, error, is_known=self.report.sent > 0, is_last=is_last
         )

@@ -147,7 +147,7 @@ def test_an_aggregate_with_very_many_records_that_are_no_events_is_one_case(list
     case = set_aside()[flood]
     assert case.id.endswith(f"shardId-000000000000/{sequence_numbers(event)[0]}")
     assert case.sentence == (
-        "more than 1000 of the records in this aggregate cannot be kept, the first: "
+        "with its own, more than 1000 records of aggregates in one batch cannot be kept: "
         "not JSON at line 1 column 1: Expecting value"
     )
 

@@ -261,6 +261,27 @@ def test_a_refused_entry_waits_longer_each_time_and_no_two_alike() -> None:
     assert sum(clock.slept[:4]) < sum(clock.slept[5:])
 
 
+@pytest.mark.parametrize("before", ["silence", "throttling"])
+def test_one_lost_connection_after_a_quiet_minute_is_no_reason_to_give_up(before: str) -> None:
+    clock = Clock()
+    gone = EndpointConnectionError(endpoint_url="http://gone")
+
+    def fail(number: int) -> Exception | None:
+        if before == "throttling" and 1 <= number <= 20:
+            return throttled()
+        return gone if number == (21 if before == "throttling" else 1) else None
+
+    def slowly() -> Iterator[Entry | None]:
+        for entry in some_entries(3, 3):
+            yield entry
+            yield None
+            clock.sleep(60)
+
+    report = putter(Kinesis(fail=fail), clock, rng=random.Random(3)).send(slowly())
+
+    assert (report.sent, report.unsent, report.rejected) == (3, [], [])
+
+
 def test_an_entry_that_a_full_shard_refuses_for_a_minute_is_sent_in_the_end() -> None:
     clock = Clock()
 

@@ -8,8 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from aws_kinesis_agg.aggregator import RecordAggregator
 
 from chalicelib import ingest, wiring
+from chalicelib.cases import Case
 from chalicelib.history import MAX_BATCH_ITEMS, Item, Written
 from chalicelib.records import Record, from_lambda_event
 from chalicelib.storage import Deadline
@@ -85,3 +87,31 @@ def test_the_largest_lambda_event_takes_a_few_times_its_own_size() -> None:
     assert outcome.stored == 15
     assert 5_900_000 < size < 6_291_556
     assert most < 3 * size
+
+
+def test_a_batch_of_aggregates_full_of_what_is_no_event_takes_no_more() -> None:
+    aggregator = RecordAggregator()
+    for _ in range(1000):
+        aggregator.add_user_record("SN-1", b"")
+    event = batch([aggregator.clear_and_get().get_contents()[2]] * 100)
+    set_aside: list[Case] = []
+
+    class NoQuarantine:
+        def put_patiently(self, case: Case, deadline: Deadline) -> bool:
+            set_aside.append(case)
+            return True
+
+    history: Any = SlowHistory()
+    quarantine: Any = NoQuarantine()
+
+    tracemalloc.start()
+    try:
+        with ThreadPoolExecutor(1) as executor:
+            outcome = ingest.ingest(from_lambda_event(event), history, quarantine, Deadline(60), executor)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert outcome.records == 100_000
+    assert len(set_aside) == 1000 + 99
+    assert most < 16_000_000

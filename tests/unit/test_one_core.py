@@ -55,12 +55,23 @@ def test_threads_started_while_staying_stay_and_the_caller_goes_free_again(cores
     assert os.sched_getaffinity(0) == cores
 
 
-def test_where_the_operating_system_forbids_to_choose_a_core_work_goes_on(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize("call", ["sched_setaffinity", "sched_getaffinity"])
+def test_where_the_operating_system_forbids_it_work_goes_on(
+    monkeypatch: pytest.MonkeyPatch, call: str
 ) -> None:
     def forbidden(*_: object) -> None:
         raise PermissionError("not permitted")
 
-    monkeypatch.setattr(os, "sched_setaffinity", forbidden)
-    with one_core.staying(), ThreadPoolExecutor(1, initializer=one_core.stay) as pool:
-        assert pool.submit(int, "7").result() == 7
+    monkeypatch.setattr(os, call, forbidden)
+    with one_core.staying():
+        pool = ThreadPoolExecutor(1, initializer=one_core.stay, initargs=(one_core.drawn(),))
+        with pool:
+            assert pool.submit(int, "7").result() == 7
+
+
+def test_processes_with_the_same_number_do_not_all_meet_on_one_core(
+    monkeypatch: pytest.MonkeyPatch, cores: set[int]
+) -> None:
+    monkeypatch.setattr(os, "getpid", lambda: 1)  # as in a container
+
+    assert {one_core.drawn() for _ in range(200)} == {frozenset({core}) for core in cores}
