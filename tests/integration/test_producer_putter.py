@@ -271,13 +271,19 @@ def test_one_lost_connection_after_a_quiet_minute_is_no_reason_to_give_up(before
             return throttled()
         return gone if number == (21 if before == "throttling" else 1) else None
 
-    def slowly() -> Iterator[Entry | None]:
-        for entry in some_entries(3, 3):
-            yield entry
-            yield None
-            clock.sleep(60)
+    accepted = Accepted()
 
-    report = putter(Kinesis(fail=fail), clock, rng=random.Random(3)).send(slowly())
+    def slowly() -> Iterator[Entry | None]:
+        first, *others = some_entries(3, 3)
+        yield first
+        while not accepted.entries:
+            yield None  # until it has been answered
+        for entry in others:
+            clock.sleep(60)
+            yield entry
+
+    putting = putter(Kinesis(fail=fail), clock, on_accepted=accepted, rng=random.Random(3))
+    report = putting.send(slowly())
 
     assert (report.sent, report.unsent, report.rejected) == (3, [], [])
 
