@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.errors import ConfigurationError
-from local import arns, lambda_event
+from local import arns, lambda_event, long_polls
 from local.checkpoints import Birth, Checkpoints, Position, ShardCheckpoint
 from local.failure_destination import FailureQueue
 from local.machine import ShardMachine, exponential_backoff
@@ -67,6 +67,7 @@ class KinesisMapping:
         self._function = function
         self._invoke = invoke
         self._kinesis = kinesis
+        long_polls.allow(kinesis)
         self._sqs = sqs
         self._checkpoints = checkpoints
         self._failure_queue_name = failure_queue

@@ -1,4 +1,4 @@
-"""The process that plays AWS: MiniStack as it is, with three of its costs taken out.
+"""The process that plays AWS: MiniStack as it is, with some of its costs taken out and reads that can wait.
 
     python -m local.ministack [--with-parent]
 
@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from local import long_partitions
+from local import long_partitions, long_polls
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -67,6 +67,7 @@ def main() -> None:
     from ministack.services import dynamodb, kinesis  # type: ignore[import-untyped]
 
     skip_needless_expiry(kinesis)
+    long_polls.grant(kinesis)
     long_partitions.go_by_key(dynamodb)
     gc.set_threshold(*_GC_THRESHOLDS)
     serve()
