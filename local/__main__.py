@@ -1,17 +1,29 @@
 """`python -m local`: the command line of the local pipeline.  What it does is in demo.py and serve.py."""
 
+if __name__ == "__main__":
+    from cli.command import run_and_exit
+
+    run_and_exit("local")
+
+
 import argparse
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import ConfigurationError, LifecycleError
-from cli.command import run_and_exit
 from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
 
-EXAMPLES = """\
-examples:
+if TYPE_CHECKING:
+    from local.serve import Home
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # argparse has no public name for it
+
+#: What each command's help ends with.
+EXAMPLES_OF = {
+    "demo": """\
   # 2,000 events of 200 products through the whole pipeline, every one of them checked
   python -m local demo
 
@@ -24,21 +36,39 @@ examples:
   # on a bad day: DynamoDB throttles and goes away, workers die, batches come twice
   python -m local demo --events 20000 --fault throttle=0.2 --fault outage=5s --fault crash=0.005
 
+  # a burst on shards that take no more than AWS's do
+  python -m local demo --events 20000 --shard-limits
+""",
+    "demo-failures": """\
   # the failure path as a story: a poison record, a bug, an outage, and nothing is lost
   python -m local demo-failures
 
-  # a burst on shards that take no more than AWS's do
-  python -m local demo --events 20000 --shard-limits
-
+  # the same events again; the figures as one JSON object
+  python -m local demo-failures --seed 7 --json
+""",
+    "serve": """\
   # the pipeline kept running until Ctrl-C: API on http://127.0.0.1:8000, AWS endpoint on port 4566
   python -m local serve
 
   # beside another one: other ports, other directory
   python -m local serve --port 8001 --endpoint-port 4567 --home ~/second-pipeline
 
+  # on a bad day
+  python -m local serve --fault throttle=0.5 --fault outage=30s
+""",
+    "reset": """\
   # forget what `serve` has stored
   python -m local reset
 
+  # what it kept somewhere else; for a program
+  python -m local reset --home ~/second-pipeline --json
+""",
+}
+
+EXAMPLES = (
+    "examples:\n"
+    + "\n".join(EXAMPLES_OF.values())
+    + """
 exit codes:
   0    demo: everything is there, exactly as sent; serve: it ran until Ctrl-C
   1    demo: something is missing, unexpected or not in quarantine
@@ -46,6 +76,7 @@ exit codes:
   3    the pipeline could not be started, or stopped answering
   130  demo: Ctrl-C
 """
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -84,8 +115,7 @@ def _run(args: argparse.Namespace) -> int:
 
     home = serve.Home(args.home or serve.default_home())
     if args.command == "reset":
-        serve.reset(home, stage=args.stage, say=serve.to_stderr)
-        return EXIT_OK
+        return _reset(args, home)
     try:
         serve.serve(
             home,
@@ -103,6 +133,21 @@ def _run(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
+def _reset(args: argparse.Namespace, home: "Home") -> int:
+    from local import serve
+
+    done: list[str] = []
+
+    def say(line: str) -> None:
+        done.append(line)
+        serve.to_stderr(line)
+
+    serve.reset(home, stage=args.stage, say=say)
+    if args.json:
+        print(json.dumps({"stage": args.stage, "home": str(home.directory), "done": done}))
+    return EXIT_OK
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line."""
     top = argparse.ArgumentParser(
@@ -112,15 +157,15 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    _demo(commands.add_parser("demo", help="run events through it and check every one of them"))
-    failures = commands.add_parser(
-        "demo-failures", help="what goes wrong, and how nothing is lost, as a story of a minute"
+    _demo(_command(commands, "demo", "run events through it and check every one of them"))
+    failures = _command(
+        commands, "demo-failures", "what goes wrong, and how nothing is lost, as a story of a minute"
     )
     failures.add_argument(
         "--seed", type=_count, metavar="S", help="the same one gives the same events (random)"
     )
     failures.add_argument("--json", action="store_true", help="print the figures as one JSON object")
-    serve = commands.add_parser("serve", help="keep it running until Ctrl-C")
+    serve = _command(commands, "serve", "keep it running until Ctrl-C")
     serve.add_argument(
         "--port", type=_port, default=8000, metavar="N", help="the API's; 0 is a free one (8000)"
     )
@@ -130,16 +175,28 @@ def parser() -> argparse.ArgumentParser:
     serve.add_argument("--json", action="store_true", help="print the URLs as one JSON object")
     serve.add_argument("--seed", type=_count, metavar="S", help="which of the invocations faults strike")
     _bad_days(serve)
-    reset = commands.add_parser("reset", help="forget what `serve` has stored")
+    reset = _command(commands, "reset", "forget what `serve` has stored")
+    reset.add_argument("--json", action="store_true", help="print what was done as one JSON object")
     for command in serve, reset:
         command.add_argument("--stage", default="local", metavar="NAME", help="(local)")
         command.add_argument(
             "--home",
             type=Path,
             metavar="DIR",
-            help="where state and logs lie (a folder of this checkout's own in the user's state directory)",
+            help="where state and logs lie (this checkout's own in XDG_STATE_HOME, or ~/.local/state)",
         )
     return top
+
+
+def _command(commands: "Commands", name: str, help: str) -> argparse.ArgumentParser:
+    """A command whose help ends with examples."""
+    return commands.add_parser(
+        name,
+        help=help,
+        description=help[0].upper() + help[1:] + ".",
+        epilog=f"examples:\n{EXAMPLES_OF[name]}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
 
 
 def _demo(demo: argparse.ArgumentParser) -> None:
@@ -232,7 +289,3 @@ def _share(text: str) -> float:
 def _error(sentence: str, code: int) -> int:
     print(f"error: {sentence}", file=sys.stderr)
     return code
-
-
-if __name__ == "__main__":
-    run_and_exit(main)

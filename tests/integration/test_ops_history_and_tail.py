@@ -1,7 +1,9 @@
 """`ops history` and `ops tail` on a real stage."""
 
+import importlib
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -33,6 +35,28 @@ def put(stage: str, *data: bytes) -> None:
     )
 
 
+def examples_of(noun: str) -> list[list[str]]:
+    """The examples at the end of a noun's help, as arguments of `python -m ops`."""
+    lines = importlib.import_module(f"ops.{noun}").EXAMPLES.splitlines()
+    return [shlex.split(line)[3:] for line in lines if line.startswith("  python -m ops ")]
+
+
+def follow(stage: str, *arguments: str) -> "subprocess.Popen[str]":
+    """`ops tail` as a process of its own, its output a pipe."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "ops", "tail", *arguments],
+        cwd=ROOT,
+        env={
+            **{name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
+            "LIFECYCLE_STAGE": "local",
+            "LIFECYCLE_STREAM": f"lifecycle-{stage}-events",
+        },
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
 def test_a_products_story_is_printed(client: Client, ops: Operator) -> None:
     history = [
         wire("SN-1", "production", "2026-01-01T00:00:00Z", source="plant-7"),
@@ -58,6 +82,17 @@ def test_the_json_is_what_the_api_answers(client: Client, ops: Operator) -> None
 
     assert code == EXIT_OK
     assert json.loads(out) == client.http.get("/products/SN-1").json_body
+
+
+def test_the_examples_of_history_work(client: Client, ops: Operator) -> None:
+    client.lambda_.invoke("process_lifecycle", batch([wire("SN-4F7K2M9Q")]))
+    examples = examples_of("history")
+
+    assert len(examples) >= 2
+    for example in examples:
+        code, out, err = ops(*example)
+        assert (code, err) == (EXIT_OK, ""), example
+        assert "SN-4F7K2M9Q" in out
 
 
 @pytest.mark.parametrize(
@@ -104,6 +139,48 @@ def test_what_comes_in_later_is_followed_too(stage: str) -> None:
     assert next(following).data == wire("SN-2")
 
 
+def test_the_examples_of_tail_work(stage: str) -> None:
+    examples = examples_of("tail")
+    running = [(example, follow(stage, *example[1:])) for example in examples]
+    overdue = threading.Timer(60, lambda: [process.kill() for _, process in running])
+    overdue.start()
+    kinesis = boto3.client("kinesis")
+    sending = threading.Event()
+
+    def send() -> None:  # those without --since see what comes in after they have begun
+        while not sending.wait(0.2):
+            kinesis.put_records(
+                StreamName=f"lifecycle-{stage}-events",
+                Records=[{"Data": wire("SN-1"), "PartitionKey": "SN-1"}] * 50,
+            )
+
+    sender = threading.Thread(target=send)
+    sender.start()
+
+    assert len(examples) >= 3
+    try:
+        for example, process in running:
+            assert process.stdout is not None
+            assert process.stderr is not None
+            first = process.stdout.readline()
+            if "--limit" not in example:
+                process.send_signal(signal.SIGINT)
+            lines = [first, *process.stdout]
+            assert process.stderr.read() == "", example
+            assert all("SN-1" in line for line in lines)
+            if "--limit" in example:
+                assert (process.wait(), len(lines)) == (EXIT_OK, int(example[-1]))
+            else:
+                assert process.wait() == EXIT_INTERRUPTED
+    finally:
+        sending.set()
+        sender.join()
+        overdue.cancel()
+        for _, process in running:
+            process.kill()
+            process.communicate()
+
+
 def test_a_stream_that_is_not_there_is_a_sentence(ops: Operator, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIFECYCLE_STREAM", "nowhere")
 
@@ -115,18 +192,7 @@ def test_a_stream_that_is_not_there_is_a_sentence(ops: Operator, monkeypatch: py
 
 def test_a_pipe_gets_each_line_at_once_and_ctrl_c_ends_it_without_a_word(stage: str) -> None:
     put(stage, wire("SN-1"))
-    following = subprocess.Popen(
-        [sys.executable, "-m", "ops", "tail", "--since", "1h"],
-        cwd=ROOT,
-        env={
-            **{name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"},
-            "LIFECYCLE_STAGE": "local",
-            "LIFECYCLE_STREAM": f"lifecycle-{stage}-events",
-        },
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    following = follow(stage, "--since", "1h")
     assert following.stdout is not None
     overdue = threading.Timer(30, following.kill)
     overdue.start()

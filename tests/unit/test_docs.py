@@ -19,6 +19,11 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
 EVERYTHING = "\n".join(path.read_text() for path in DOCUMENTS)
 
+OPERATING = (ROOT / "docs" / "operating.md").read_text()
+
+#: What Lambda sets in a function's environment (its documentation, defined runtime environment variables).
+OF_LAMBDA = {"AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "AWS_XRAY_DAEMON_ADDRESS", "_X_AMZN_TRACE_ID"}
+
 #: Packages with a command line of their own.
 COMMANDS = ("producer", "local", "ops", "benchmarks")
 
@@ -41,6 +46,16 @@ def words_of(of: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Iterato
     for group in groups:
         for name, inner in group.choices.items():
             yield from words_of(inner, (*path, name))
+
+
+def leaves_of(of: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """The parsers of the commands themselves."""
+    groups = [action for action in of._actions if isinstance(action, argparse._SubParsersAction)]
+    if not groups:
+        yield of
+    for group in groups:
+        for inner in group.choices.values():
+            yield from leaves_of(inner)
 
 
 def mentioned_command_lines(text: str) -> Iterator[str]:
@@ -90,9 +105,36 @@ def test_every_route_is_in_the_documents(route: str) -> None:
 
 def test_every_setting_is_in_the_documents() -> None:
     named = set(re.findall(r"LIFECYCLE_[A-Z_]+[A-Z]", Path(settings.__file__).read_text()))
+    reading = re.compile(r'environ(?:\.(?:get|pop|setdefault)\(|\[)\s*"([A-Z_]+)"')
+    for package in SPEAKING:
+        for path in (ROOT / package).rglob("*.py"):
+            named |= set(reading.findall(path.read_text()))
 
-    assert named >= {"LIFECYCLE_STAGE", "LIFECYCLE_TOKENS"}
-    assert {name for name in named if f"`{name}`" not in EVERYTHING} == set()
+    assert named >= {"LIFECYCLE_STAGE", "LIFECYCLE_TOKENS", "XDG_STATE_HOME"}
+    assert named - OF_LAMBDA - _first_column("# Commands and settings") == set()
+
+
+def test_the_stage_gives_names_as_the_documents_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = {
+        "LIFECYCLE_STREAM": settings.stream_name,
+        "LIFECYCLE_HISTORY_TABLE": settings.history_table,
+        "LIFECYCLE_QUARANTINE_TABLE": settings.quarantine_table,
+        "LIFECYCLE_DEAD_LETTER_QUEUE": settings.dead_letter_queue,
+        "LIFECYCLE_PARKING_QUEUE": settings.parking_queue,
+    }
+    monkeypatch.setenv("LIFECYCLE_STAGE", "mine")
+
+    for setting, name in names.items():
+        assert f"| `{setting}` | `{name().replace('mine', '<stage>')}` |" in OPERATING
+
+
+@pytest.mark.parametrize("package", ["producer", "local", "ops"])
+def test_every_command_takes_json_and_its_help_ends_with_examples(package: str) -> None:
+    leaves = [*leaves_of(parser(package))]
+
+    assert leaves
+    assert [leaf.prog for leaf in leaves if "--json" not in leaf._option_string_actions] == []
+    assert [leaf.prog for leaf in leaves if not (leaf.epilog or "").startswith("examples:\n")] == []
 
 
 @pytest.mark.parametrize("package", ["producer", "local", "ops"])
@@ -106,7 +148,12 @@ def test_every_command_is_in_the_documents(package: str) -> None:
             f" python -m {package} {noun} {verb}" for verb in re.findall("`([a-z-]+)`", verbs)
         )
 
-    assert {words for words in known if f"python -m {package} {' '.join(words)}" not in mentioned} == set()
+    missing = {
+        words
+        for words in known
+        if not re.search(rf"python -m {package} {re.escape(' '.join(words))}(?![\w-])", mentioned)
+    }
+    assert missing == set()
 
 
 def test_every_make_target_is_in_the_documents_and_none_that_is_not_there() -> None:
@@ -132,11 +179,17 @@ def test_every_alarm_has_a_section_and_every_section_an_alarm() -> None:
     assert set(re.findall(r"^## (.*)$", operating, re.M)) == names
 
 
-def test_every_exit_code_is_in_the_documents() -> None:
-    codes = {value for name, value in vars(exits).items() if name.startswith("EXIT_")}
-    table = re.findall(r"^\| (\d+) \|", (ROOT / "docs" / "operating.md").read_text(), re.M)
+def test_every_exit_code_means_in_the_documents_what_it_means_in_the_code() -> None:
+    meant = re.findall(r"^EXIT_\w+ = (\d+)  # (.*)\.$", Path(exits.__file__).read_text(), re.M)
+    table = dict(re.findall(r"^\| (\d+) \| (.*) \|$", OPERATING, re.M))
 
-    assert {int(code) for code in table} == codes
+    assert {int(code) for code, _ in meant} == {
+        value for name, value in vars(exits).items() if name.startswith("EXIT_")
+    }
+    assert table.keys() == {code for code, _ in meant}
+    for code, meaning in meant:
+        as_a_cell = meaning if meaning.startswith("Ctrl") else meaning[0].lower() + meaning[1:]
+        assert re.match(rf"{re.escape(as_a_cell)}(?:$|[.;])", table[code]), code
 
 
 @pytest.mark.parametrize("document", **name_of)
@@ -204,3 +257,9 @@ def test_every_heading_in_troubleshooting_is_a_text_that_the_code_says() -> None
 def _anchor(heading: str) -> str:
     """A heading's anchor, as GitHub makes it."""
     return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
+
+
+def _first_column(heading: str) -> set[str]:
+    """What stands in code in the first column of operating.md's tables, from a heading to the next."""
+    section = OPERATING.partition(f"\n{heading}\n")[2].partition("\n# ")[0]
+    return set(re.findall(r"^\| `([^`]+)`", section, re.M))

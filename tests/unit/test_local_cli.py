@@ -1,11 +1,12 @@
 """The command line of the local pipeline: what its help promises, it takes; what it cannot do, it says."""
 
+import json
 import shlex
 from pathlib import Path
 
 import pytest
 
-from cli.exits import EXIT_UNAVAILABLE, EXIT_USAGE
+from cli.exits import EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
 from local.__main__ import EXAMPLES, main, parser
 
 ALL = {"demo", "demo-failures", "serve", "reset"}
@@ -21,6 +22,35 @@ def test_every_example_in_the_help_is_a_command_line_it_takes(command: str) -> N
 
 def test_there_are_examples_of_every_command() -> None:
     assert {shlex.split(command)[3] for command in COMMANDS} == ALL
+
+
+@pytest.mark.parametrize("command", sorted(ALL))
+def test_the_help_of_a_command_ends_with_its_own_examples(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+
+    lines = capsys.readouterr().out.partition("\nexamples:\n")[2].splitlines()
+    examples = [line.strip() for line in lines if line.startswith("  python -m local ")]
+    assert examples
+    assert {shlex.split(example)[3] for example in examples} == {command}
+
+
+def test_what_reset_did_is_json_for_a_program(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    state = tmp_path / "state"
+    state.mkdir()
+
+    assert main(["reset", "--home", str(tmp_path), "--json"]) == EXIT_OK
+    first = json.loads(capsys.readouterr().out)
+    assert main(["reset", "--home", str(tmp_path), "--json"]) == EXIT_OK
+    second = json.loads(capsys.readouterr().out)
+
+    assert first == {"stage": "local", "home": str(tmp_path), "done": [f"removed {state}"]}
+    assert second["done"] == [f"nothing is stored in {state}"]
 
 
 @pytest.mark.parametrize(

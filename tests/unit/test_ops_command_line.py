@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -46,12 +47,14 @@ def test_every_command_s_help_ends_with_examples_that_parse(
         main([*command, "--help"])
 
     examples = [
-        line.split()[3:]
+        shlex.split(line.partition(" > ")[0])[3:]
         for line in capsys.readouterr().out.partition("examples:")[2].splitlines()
         if line.startswith("  python -m ops ")
     ]
     assert examples
-    assert all(tuple(example[: len(command)]) == command for example in examples)
+    for example in examples:
+        assert tuple(example[: len(command)]) == command
+        parser().parse_args(example)
 
 
 def test_help_needs_no_aws_library() -> None:
