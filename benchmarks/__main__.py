@@ -1,5 +1,10 @@
 """`python -m benchmarks`: run them, print medians and spread, and judge the ratios against their bars."""
 
+if __name__ == "__main__":
+    from cli.command import run_and_exit
+
+    run_and_exit("benchmarks")
+
 import argparse
 import importlib
 import json
@@ -9,7 +14,6 @@ from pathlib import Path
 
 from benchmarks import bars, measure, report
 from benchmarks.measure import ContenderError, Line, Plan
-from cli.command import run_and_exit
 from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE
 
 #: In the order they are run; the long ones last.
@@ -23,7 +27,7 @@ examples:
   # two of them, five runs each
   python -m benchmarks ingest lookup --runs 5
 
-  # does it still run? (a minute; small sizes, nothing is judged)
+  # does it still run? (two minutes; small sizes, nothing is judged)
   python -m benchmarks --quick
 
   # tables and charts of docs/performance.md from that run
@@ -114,7 +118,3 @@ def _runs(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 100):
         raise argparse.ArgumentTypeError(f"expected 1 to 100, got {text!r}")
     return int(text)
-
-
-if __name__ == "__main__":
-    run_and_exit(main)

@@ -63,7 +63,8 @@ def timed(events: int) -> dict[str, Any]:
     return {
         "events_per_second": events / sum(batch_ms) * 1000,
         "p50_ms_of_500_records": statistics.median(batch_ms),
-        "p50_ms_of_1_record": statistics.median(one_ms),
+        # The mean: one record takes less than a period, so the median is either a whole pause or none.
+        "mean_ms_of_1_record": statistics.mean(one_ms),
     }
 
 

@@ -27,7 +27,9 @@ FEWEST_WRITERS, MOST_WRITERS = 4, 32
 
 CONNECT_TIMEOUT_S = 1.0
 
-#: A batch of 25 large items takes DynamoDB a few hundred milliseconds; what takes longer will not come.
+#: A batch of 25 large items takes DynamoDB a few hundred milliseconds; what takes longer will not come.  This
+#: is between two pieces of an answer: one that drips takes longer, until Lambda ends the invocation, and
+#: the batch comes again.
 WRITE_TIMEOUT_S = 4.0
 
 #: A person is waiting: two quick tries serve better than one slow one.

@@ -202,6 +202,16 @@ def test_the_examples_in_the_help_are_commands() -> None:
         parser().parse_args(shlex.split(command.partition(">")[0])[3:])
 
 
+@pytest.mark.parametrize(("simulated_s", "holds"), [(3.9, True), (2.9, False), (5.1, False), (4.9, True)])
+def test_the_simulation_may_be_too_quick_or_too_slow(simulated_s: float, holds: bool) -> None:
+    run = {"benchmark": "simulation", "contender": "no_limits", "simulated_s": simulated_s, "measured_s": 4.0}
+
+    (verdict,) = bars.judged([run])
+
+    assert (verdict["value"], verdict["holds"]) == (pytest.approx(simulated_s / 4, rel=1e-3), holds)
+    assert verdict["limit"] == "≥ 0.75, ≤ 1.25"
+
+
 def test_every_benchmark_that_can_be_named_has_a_module() -> None:
     for name in NAMES:
         assert (measure.ROOT / "benchmarks" / f"{name}.py").is_file()
@@ -215,6 +225,7 @@ def test_a_contender_that_fails_says_how() -> None:
             contender="nobody",
             url="http://127.0.0.1:1",
             events=25,
+            records=25,
             longest_s=1.0,
         )
 
