@@ -5,7 +5,6 @@ if __name__ == "__main__":
 
     run_and_exit("local")
 
-
 import argparse
 import json
 import sys

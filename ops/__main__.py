@@ -1,12 +1,16 @@
 """`python -m ops`: the command line of the operators' verbs.  What each does is in the module of its noun."""
 
+if __name__ == "__main__":
+    from cli.command import run_and_exit
+
+    run_and_exit("ops")
+
 import argparse
 import importlib
 import os
 import sys
 from collections.abc import Sequence
 
-from cli.command import run_and_exit
 from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED
 from ops.output import CommandError, say
 
@@ -75,7 +79,3 @@ def parser() -> argparse.ArgumentParser:
     for noun in NOUNS:
         importlib.import_module(f"ops.{noun}").add(nouns)
     return top
-
-
-if __name__ == "__main__":
-    run_and_exit(main)

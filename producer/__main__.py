@@ -1,5 +1,10 @@
 """`python -m producer`: the command line of the producer.  What it does is in send.py."""
 
+if __name__ == "__main__":
+    from cli.command import run_and_exit
+
+    run_and_exit("producer")
+
 import argparse
 import sys
 from collections.abc import Sequence
@@ -7,7 +12,6 @@ from datetime import datetime, timezone
 
 from chalicelib import events
 from chalicelib.errors import ConfigurationError
-from cli.command import run_and_exit
 from cli.exits import EXIT_FAILED, EXIT_USAGE
 
 EXAMPLES = """\
@@ -188,7 +192,3 @@ def _moment(text: str) -> datetime:
     if moment < EARLIEST_NOW:
         raise argparse.ArgumentTypeError(f"expected 1990 or later, got {text!r}")
     return moment
-
-
-if __name__ == "__main__":
-    run_and_exit(main)
