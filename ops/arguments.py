@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import events
+from ops import capacity
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # argparse has no public name for it
@@ -19,6 +20,9 @@ else:
 
 _AGO = re.compile(r"([0-9]{1,9})([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+#: Digits of the largest whole number that is taken: enough for any count, and none is cut off.
+_DIGITS = 18
 
 
 def command(
@@ -50,10 +54,48 @@ def moment_ms(text: str) -> int:
 
 
 def positive(text: str) -> int:
-    """A whole number from 1."""
-    if not text.isascii() or not text.isdigit() or int(text[:18]) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more, got {text!r}")
-    return int(text[:18])
+    """A whole number from 1, of at most 18 digits."""
+    if not text.isascii() or not text.isdigit() or not text.strip("0"):
+        raise argparse.ArgumentTypeError(f"expected a whole number, 1 or more, got {text[:40]!r}")
+    if len(text) > _DIGITS:
+        raise argparse.ArgumentTypeError(f"expected at most {_DIGITS} digits, got {len(text)}")
+    return int(text)
+
+
+def number(
+    group: "argparse._ActionsContainer",
+    name: str,
+    help: str,
+    default: float | None = None,
+    *,
+    whole: bool = False,
+    least: float | None = None,
+    most: float = 1e13,
+) -> None:
+    """An option that is a number within bounds; above 0 unless `least` says otherwise."""
+    kind = int if whole else float
+
+    def parse(text: str) -> float:
+        try:
+            parsed = kind(text)
+        except ValueError as exc:
+            raise argparse.ArgumentTypeError(f"expected a number, got {text[:40]!r}") from exc
+        is_enough = parsed > 0 if least is None else parsed >= least
+        if not (is_enough and parsed <= most):
+            floor = "more than 0" if least is None else f"{least:g} or more"
+            raise argparse.ArgumentTypeError(f"expected {floor}, at most {most:.15g}, got {text[:40]}")
+        return parsed
+
+    shown = help if default is None else f"{help} ({default:g})"
+    group.add_argument(name, type=parse, default=default, metavar="N", help=shown)
+
+
+def event_bytes(text: str) -> int:
+    """The size of an event that fits into a Kinesis record."""
+    number = positive(text)
+    if number > capacity.MB - capacity.KEY_BYTES:
+        raise argparse.ArgumentTypeError(f"a Kinesis record has at most 1 MiB with its key, got {text}")
+    return number
 
 
 def rate(text: str) -> float:

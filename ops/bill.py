@@ -44,6 +44,7 @@ class Load:
     linger_s: float = 1.0  # how long a producer that aggregates waits for company
     months_kept: int = 12  # storage is billed for so many months of events
     alarm_metrics: int = 25  # that alarms look at
+    capacity_alarm_metrics: int = 4  # that the alarm for a provisioned table looks at besides
     custom_metrics: int = 31
     dashboards: int = 1
     is_traced: bool = True
@@ -53,10 +54,9 @@ class Load:
         """Events a second over the month."""
         return self.events_a_month / SECONDS_A_MONTH
 
-    @property
-    def peak_s(self) -> float:
-        """Events a second while a burst is stored."""
-        return self.burst / self.within_s + self.average_s
+    def peak_s(self, within_s: float) -> float:
+        """Events a second while a burst is stored in so many seconds."""
+        return self.burst / within_s + self.average_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +118,19 @@ def alternatives() -> Iterator[Alternative]:
 def design(load: Load, choice: Alternative) -> Design:
     """Size an alternative: the fewest shards and lanes that store a burst in time, with headroom."""
     packing, full = _packings(load, choice)
-    needed_shards = capacity.shards_for(load.peak_s, full)
-    shards = needed_shards if choice.stream == PROVISIONED else capacity.ON_DEMAND_SHARDS
     batch = capacity.records_an_invocation(choice.batch_size, full.record_bytes)
     batch_events = batch * full.events_a_record
+    first_s = _first_s(load, choice, full, batch_events)
+    left_s = load.within_s - first_s
+    intake_s = load.peak_s(capacity.room_s(left_s if left_s > 0 else load.within_s))
+    needed_shards = capacity.shards_for(intake_s, full)
+    shards = needed_shards if choice.stream == PROVISIONED else capacity.ON_DEMAND_SHARDS
     lane_s = capacity.lane_events_s(batch_events, choice.memory_mb)
-    needed_lanes = capacity.parallelization_for(load.peak_s, shards, lane_s)
+    stored_s = load.peak_s(left_s if left_s > 0 else load.within_s)
+    needed_lanes = capacity.parallelization_for(stored_s, shards, lane_s)
     parallelization = min(needed_lanes, capacity.MAX_PARALLELIZATION)
     units = capacity.write_units(load.event_bytes)
-    needed_units_s = math.ceil(load.peak_s * units * (1 + capacity.HEADROOM))
+    needed_units_s = math.ceil(intake_s * units * (1 + capacity.HEADROOM))
     new_table_s = capacity.NEW_TABLE_WRITE_UNITS_S
     units_s = needed_units_s if choice.table == PROVISIONED else max(needed_units_s, new_table_s)
     remark = ""
@@ -137,10 +141,11 @@ def design(load: Load, choice: Alternative) -> Design:
         )
     lookups_s = load.lookups_a_month / SECONDS_A_MONTH
     reads = capacity.read_units(load.events_a_product, load.event_bytes)
-    events_s = min(shards * capacity.shard_events_s(full), shards * parallelization * lane_s, units_s / units)
-    spare_s = events_s - load.average_s
-    first_s = capacity.POLL_S + choice.window_s + capacity.handler_s(batch_events, choice.memory_mb)
-    drain_s = load.burst / spare_s + first_s if spare_s > 0 else math.inf
+    let_in_s = min(shards * capacity.shard_events_s(full), units_s / units) - load.average_s
+    lanes_s = shards * parallelization * lane_s - load.average_s
+    drain_s = math.inf
+    if let_in_s > 0 and lanes_s > 0:
+        drain_s = first_s + max(capacity.let_in_after_s(load.burst / let_in_s), load.burst / lanes_s)
     shortcomings = []
     if needed_shards > shards:
         shortcomings.append(
@@ -151,8 +156,8 @@ def design(load: Load, choice: Alternative) -> Design:
         shortcomings.append(
             f"{needed_lanes} lanes a shard would be needed, Lambda allows {parallelization}: more shards"
         )
-    if not shortcomings and drain_s > load.within_s:
-        shortcomings.append(f"a burst is stored after {drain_s:.0f} s")
+    if left_s <= 0:
+        shortcomings.append(f"reading and storing the first batch alone take {first_s:.1f} s")
     return Design(
         alternative=choice,
         packing=packing,
@@ -167,6 +172,18 @@ def design(load: Load, choice: Alternative) -> Design:
         shortcomings=tuple(shortcomings),
         remark=remark,
     )
+
+
+def _first_s(load: Load, choice: Alternative, full: Aggregation, batch_events: int) -> float:
+    """Seconds until the first batch is stored, in a new sandbox: more shards make it no shorter.
+
+    A lane that keeps up never finds a fuller batch than what its shard took in since the last look, and
+    what the shard takes in at once.
+    """
+    waits_s = capacity.POLL_S + choice.window_s
+    arriving = capacity.shard_events_s(full) * (capacity.AT_ONCE_S + waits_s)
+    found = min(load.burst, batch_events, math.ceil(arriving))
+    return waits_s + capacity.COLD_START_S + capacity.handler_s(found, choice.memory_mb)
 
 
 def _packings(load: Load, choice: Alternative) -> tuple[Aggregation, Aggregation]:
@@ -261,7 +278,9 @@ def _dynamodb(load: Load, plan: Design) -> Iterator[tuple[str, str, Decimal, str
 def _watching(load: Load, plan: Design) -> Iterator[tuple[str, str, Decimal, str]]:
     logged = (_invocations(plan) + load.lookups_a_month) * capacity.LOG_BYTES
     yield "CloudWatch", "logs", _gb(logged), "cloudwatch.logs_gb"
-    yield "CloudWatch", "alarms", Decimal(load.alarm_metrics), "cloudwatch.alarm_metric_month"
+    is_capacity_watched = plan.alternative.table == PROVISIONED
+    metrics = load.alarm_metrics + (load.capacity_alarm_metrics if is_capacity_watched else 0)
+    yield "CloudWatch", "alarms", Decimal(metrics), "cloudwatch.alarm_metric_month"
     yield "CloudWatch", "custom metrics", Decimal(load.custom_metrics), "cloudwatch.metric_month"
     yield "CloudWatch", "dashboards", Decimal(load.dashboards), "cloudwatch.dashboard_month"
     if load.is_traced:

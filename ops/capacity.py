@@ -7,6 +7,8 @@ Kinesis pricing page says of its KB.  Where a figure is a choice or was measured
 import math
 from dataclasses import dataclass
 
+from ops.simulated_producer import BACKOFF_LIMIT_S
+
 KB = 1024
 MB = 1024 * KB
 GB = 1024 * MB
@@ -19,6 +21,10 @@ SHARD_IN_RECORDS_S = 1000
 SHARD_IN_BYTES_S = MB
 SHARD_OUT_BYTES_S = 2 * MB
 SHARD_READS_S = 5
+
+#: A shard, and a table on demand, take in so many seconds' worth at once after a pause.  As far as is known:
+#: local shards and the simulation do the same.
+AT_ONCE_S = 1.0
 
 #: A new on-demand stream takes 4 MB or 4,000 records a second, as four shards would (same page).
 ON_DEMAND_SHARDS = 4
@@ -57,6 +63,9 @@ RECORD_CPU_S = 0.00008
 #: One BatchWriteItem on AWS, and how many events go through at a time: 8 requests of 25.  An assumption.
 WRITE_LATENCY_S = 0.01
 WRITES_AT_ONCE = 200
+
+#: What a new sandbox takes before its first invocation.  Measured on a laptop; AWS is of that order.
+COLD_START_S = 0.8
 
 #: How often Lambda reads a shard (Lambda developer guide, "Using Lambda with Kinesis").
 POLL_S = 1.0
@@ -161,6 +170,25 @@ def lane_events_s(batch_events: float, memory_mb: int) -> float:
 def parallelization_for(events_s: float, shards: int, lane_s: float, headroom: float = HEADROOM) -> int:
     """The smallest parallelization factor that keeps up; may exceed what Lambda allows."""
     return max(1, math.ceil(events_s * (1 + headroom) / (shards * lane_s)))
+
+
+def let_in_after_s(even_s: float) -> float:
+    """Seconds until a shard or table has let in what takes it so long at an even rate.
+
+    A second's worth comes in at once.  What is refused pauses longer each time, up to twice as long as it has
+    been tried, but no longer than our producer does (whose longest pause exceeds the handler's).
+    """
+    refused_s = max(0.0, even_s - AT_ONCE_S)
+    return refused_s + min(2 * refused_s, BACKOFF_LIMIT_S)
+
+
+def room_s(left_s: float) -> float:
+    """In how many seconds, with headroom, an even rate has to let a burst in for it to be in by `left_s`.
+
+    The inverse of `let_in_after_s`, except that pauses may use up the headroom, as uneven keys may.
+    """
+    refused_s = max(left_s / 3, left_s - BACKOFF_LIMIT_S)
+    return min(left_s + AT_ONCE_S, (refused_s + AT_ONCE_S) * (1 + HEADROOM))
 
 
 def invocations_a_second(

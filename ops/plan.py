@@ -52,7 +52,7 @@ def add(nouns: arguments.Commands) -> None:
     load = parser.add_argument_group("the load")
     for name, dest, kind, help in (
         ("--events", "events_a_month", arguments.positive, "events a month"),
-        ("--bytes", "event_bytes", _event_bytes, "bytes of an event as it is sent, JSON"),
+        ("--bytes", "event_bytes", arguments.event_bytes, "bytes of an event as it is sent, JSON"),
         ("--burst", "burst", arguments.positive, "events that come within seconds"),
         ("--within", "within_s", _seconds, "seconds until a burst has to be stored"),
         ("--lookups", "lookups_a_month", arguments.positive, "API requests a month"),
@@ -253,13 +253,6 @@ def _cents(usd: Decimal) -> float:
 def _is_traced() -> bool:
     resources = json.loads(FUNCTIONS.read_text())["Resources"]
     return any(each["Properties"].get("Tracing") == "Active" for each in resources.values())
-
-
-def _event_bytes(text: str) -> int:
-    number = arguments.positive(text)
-    if number > capacity.MB - capacity.KEY_BYTES:
-        raise argparse.ArgumentTypeError(f"a Kinesis record has at most 1 MiB with its key, got {text}")
-    return number
 
 
 def _retention(text: str) -> int:

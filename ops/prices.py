@@ -6,35 +6,45 @@ region copies the file, adds what is missing with its source, and names it with 
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from chalicelib.errors import ConfigurationError
+from ops import capacity
 
 FILE = Path(__file__).with_name("prices.json")
 
+#: What the bill is in.  Nothing is converted.
+CURRENCY = "USD"
+
+#: No unit of ours costs so much; what does is a slip of the decimal point.
+TOO_DEAR = 10**6
+
+_Said = Annotated[str, msgspec.Meta(pattern=r"\S")]
+
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Where prices were read: `as_of` is their date, `read` the day of reading."""
+    """Where prices were read: `as_of` is their date or says why not, `read` the day of reading."""
 
-    title: str
-    url: str
-    as_of: str
-    read: str
-    kind: str
+    title: _Said
+    url: _Said
+    as_of: _Said
+    read: _Said
+    kind: _Said
 
 
 class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """US dollars for one unit."""
 
     usd: Decimal
-    unit: str
+    unit: _Said
     source: str
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     currency: str
-    compiled: str
+    compiled: _Said
     hours_a_month: int
     about: str
     sources: dict[str, Source]
@@ -52,6 +62,13 @@ class PriceList:
             raise ConfigurationError(f"{file}: {exc.strerror}") from exc
         except msgspec.DecodeError as exc:
             raise ConfigurationError(f"{file} is not a price list: {exc}") from exc
+        if read.currency != CURRENCY:
+            raise ConfigurationError(f"{file}: expected prices in {CURRENCY}, got {read.currency!r}")
+        if read.hours_a_month != capacity.HOURS_A_MONTH:
+            raise ConfigurationError(
+                f"{file}: expected hours_a_month {capacity.HOURS_A_MONTH}, which bills are made with, "
+                f"got {read.hours_a_month}"
+            )
         if region not in read.regions:
             known = ", ".join(sorted(read.regions))
             raise ConfigurationError(
@@ -67,8 +84,10 @@ class PriceList:
         for key, price in self._prices.items():
             if price.source not in read.sources:
                 raise ConfigurationError(f"{file}: {region} {key} names a source that is not there")
-            if price.usd < 0 or not price.usd.is_finite():
-                raise ConfigurationError(f"{file}: {region} {key}: expected a price, got {price.usd}")
+            if not price.usd.is_finite() or not 0 <= price.usd < TOO_DEAR:
+                raise ConfigurationError(
+                    f"{file}: {region} {key}: expected a price from 0 to below {TOO_DEAR:,}, got {price.usd}"
+                )
 
     def require(self, keys: set[str]) -> None:
         """Raises ConfigurationError that names every price that is missing."""

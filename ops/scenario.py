@@ -101,6 +101,7 @@ class Result:
     reads: int
     invocations: int
     failed_invocations: int
+    timed_out_invocations: int  # of the failed ones: Lambda ended them
     partial_invocations: int
     cold_starts: int
     concurrency: int  # invocations at once, at most

@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE
-from ops import arguments, capacity, svg
+from ops import arguments, capacity
 from ops.output import CommandError, duration, say, table, tell, tell_json
 from ops.scenario import Load, Result, Settings
+from ops.simulated_plot import backlog, plot
 
 FUNCTIONS = Path(__file__).resolve().parent.parent / "infra" / "functions.json"
 
@@ -37,11 +38,14 @@ exit codes:
   2    the command line is unusable, or the plot cannot be written
 """
 
-#: What a new sandbox takes before its first invocation.  Measured on a laptop; AWS is of that order.
-COLD_START_S = 0.8
-
 #: What a provisioned table saves up (DynamoDB developer guide, "Burst and adaptive capacity").
 SAVED_S = 300.0
+
+#: A run lasts a month at most.
+MAX_HOURS = 24 * 31
+
+#: Each draws its shard; a million are as even as any more.
+MAX_PRODUCTS = 1_000_000
 
 #: From so many invocations on it is said how long it will take.
 MANY = 5_000_000
@@ -53,36 +57,74 @@ def add(nouns: arguments.Commands) -> None:
     parser = arguments.command(nouns, "simulate", "run a load through a simulated deployment", EXAMPLES)
     default = Settings()
     load = parser.add_argument_group("the load")
-    _number(load, "--burst", "events that come at once (100000; none with --events-a-day)", whole=True)
-    _number(load, "--burst-at", "second of the run at which they come", 0.0, least=0.0)
-    _number(load, "--producers", "processes that put the burst", Load().producers, whole=True)
-    _number(load, "--events-a-day", "an even flow beside the burst", whole=True)
-    _number(load, "--hours", "how long the even flow lasts", 1.0, most=24 * 31)
-    _number(
-        load, "--bytes", "bytes of an event as it is sent", Load().event_bytes, whole=True, most=capacity.MB
+    arguments.number(
+        load, "--burst", "events that come at once (100000; none with --events-a-day)", whole=True
     )
-    _number(
-        load, "--products", "keys that the events belong to (so many that shards get equal parts)", whole=True
+    arguments.number(
+        load, "--burst-at", "second of the run at which they come", 0.0, least=0.0, most=MAX_HOURS * 3600
+    )
+    arguments.number(load, "--producers", "processes that put the burst", Load().producers, whole=True)
+    arguments.number(load, "--events-a-day", "an even flow beside the burst", whole=True)
+    arguments.number(load, "--hours", "how long the even flow lasts (1)", most=MAX_HOURS)
+    load.add_argument(
+        "--bytes",
+        type=arguments.event_bytes,
+        default=Load().event_bytes,
+        metavar="N",
+        help="bytes of an event as it is sent (%(default)s)",
+    )
+    arguments.number(
+        load,
+        "--products",
+        "keys that the events belong to (so many that shards get equal parts)",
+        whole=True,
+        most=MAX_PRODUCTS,
     )
     pipeline = parser.add_argument_group("the deployment")
-    _number(pipeline, "--shards", "shards of the stream", default.shards, whole=True, most=10_000)
-    _number(pipeline, "--batch-size", "records in an invocation", default.batch_size, whole=True, most=10_000)
-    _number(pipeline, "--window", "batching window in seconds", default.window_s, least=0.0, most=300)
-    _number(pipeline, "--parallelization", "lanes a shard", _deployed("parallelization"), whole=True, most=10)
-    _number(
+    arguments.number(pipeline, "--shards", "shards of the stream", default.shards, whole=True, most=10_000)
+    arguments.number(
+        pipeline, "--batch-size", "records in an invocation", default.batch_size, whole=True, most=10_000
+    )
+    arguments.number(
+        pipeline, "--window", "batching window in seconds", default.window_s, least=0.0, most=300
+    )
+    arguments.number(
+        pipeline, "--parallelization", "lanes a shard", _deployed("parallelization"), whole=True, most=10
+    )
+    arguments.number(
         pipeline, "--memory", "MB of the function", _deployed("memory"), whole=True, least=128, most=10_240
     )
-    _number(pipeline, "--handler-ms", "time of an invocation beside its records (by memory)", least=0.0)
-    _number(pipeline, "--record-ms", "time of a record in an invocation (by memory)", least=0.0)
-    _number(pipeline, "--cold-start-ms", "time of a new sandbox's start", COLD_START_S * 1000, least=0.0)
-    _number(pipeline, "--concurrency", "invocations at once", default.concurrency, whole=True)
-    _number(pipeline, "--write-units", "write units a second of the table", default.write_units_s, least=1.0)
+    arguments.number(
+        pipeline, "--handler-ms", "time of an invocation beside its records (by memory)", least=0.0
+    )
+    arguments.number(pipeline, "--record-ms", "time of a record in an invocation (by memory)", least=0.0)
+    arguments.number(
+        pipeline, "--cold-start-ms", "time of a new sandbox's start", capacity.COLD_START_S * 1000, least=0.0
+    )
+    arguments.number(
+        pipeline, "--timeout", "seconds that an invocation may take", _deployed("timeout"), most=900
+    )
+    arguments.number(
+        pipeline,
+        "--retries",
+        "times a record that fails alone is tried again",
+        _deployed("retries"),
+        whole=True,
+        least=0,
+        most=10_000,
+    )
+    arguments.number(pipeline, "--concurrency", "invocations at once", default.concurrency, whole=True)
+    arguments.number(
+        pipeline, "--write-units", "write units a second of the table", default.write_units_s, least=1.0
+    )
     pipeline.add_argument(
         "--provisioned", action="store_true", help="the table saves up to 300 s of unused units"
     )
-    _number(pipeline, "--failing", "share of invocations that crash", default.failing, least=0.0, most=0.99)
-    _number(parser, "--within", "seconds in which a burst, or everything, has to be stored")
-    _number(parser, "--seed", "the same one gives the same run", 1, whole=True, least=0)
+    arguments.number(
+        pipeline, "--failing", "share of invocations that crash", default.failing, least=0.0, most=0.99
+    )
+    arguments.number(parser, "--within", "seconds in which a burst, or everything, has to be stored")
+    arguments.number(parser, "--seed", "the same one gives the same run", 1, whole=True, least=0)
     parser.add_argument("--svg", type=Path, metavar="FILE", help="plot the run over time")
     parser.set_defaults(run=run)
 
@@ -96,13 +138,14 @@ def run(args: argparse.Namespace) -> int:
     if load.events_s:
         interval_s = max(settings.poll_s, settings.window_s)
         lanes = settings.shards * settings.parallelization
-        expected = max(expected, lanes * load.seconds / interval_s)
+        lasts_s = max(load.seconds, load.burst_at if load.burst else 0.0)
+        expected = max(expected, lanes * lasts_s / interval_s)
     if expected > MANY:
         say(f"about {expected:,.0f} invocations: this takes {duration(expected / _INVOCATIONS_A_SECOND)}")
     result = simulate(settings, load, random.Random(args.seed))
     if args.svg is not None:
         try:
-            args.svg.write_text(_plot(load, settings, result), encoding="utf-8")
+            args.svg.write_text(plot(load, settings, result), encoding="utf-8")
         except OSError as exc:
             raise CommandError(f"{args.svg}: {exc.strerror}", EXIT_USAGE) from exc
     takes_s = result.drained_s if result.burst_stored_s is None else result.burst_stored_s
@@ -125,7 +168,7 @@ def as_json(load: Load, settings: Settings, result: Result) -> dict[str, Any]:
         "settings": asdict(settings),
         **asdict(result),
         "batch_mean": result.batch_mean,
-        "backlog": [[at, left] for at, left in _backlog(load, result)],
+        "backlog": [[at, left] for at, left in backlog(load, result)],
         "timeline": [moment._asdict() for moment in result.timeline],
     }
     rounded = _rounded(answer)
@@ -150,6 +193,7 @@ def _tell(load: Load, result: Result) -> None:
         ("time in the function", seconds(result.lambda_s)),
         ("cold starts", f"{result.cold_starts:,}"),
         ("failed", f"{result.failed_invocations:,}"),
+        ("of these, ended by the timeout", f"{result.timed_out_invocations:,}"),
         ("ended in part for want of time", f"{result.partial_invocations:,}"),
         ("invocations without room", f"{result.concurrency_throttles:,}"),
         ("times a shard refused a record", f"{result.put_throttles:,}"),
@@ -160,7 +204,7 @@ def _tell(load: Load, result: Result) -> None:
     table(("what", "how much"), [row for row in rows if row[1]])
     tell("")
     steps = result.timeline[:: max(1, math.ceil(len(result.timeline) / 10))]
-    left = dict(_backlog(load, result))
+    left = dict(backlog(load, result))
     table(
         ("after", "not stored yet", "iterator age", "invocations", "throttled writes"),
         [
@@ -176,46 +220,16 @@ def _tell(load: Load, result: Result) -> None:
     )
 
 
-def _plot(load: Load, settings: Settings, result: Result) -> str:
-    width_s = result.timeline[0].at if result.timeline else 1.0
-    return svg.plot(
-        f"{result.events:,} events, {settings.shards} shards, {settings.parallelization} lanes each, "
-        f"batches of {settings.batch_size}",
-        [
-            svg.Panel("events offered and not stored yet", _backlog(load, result)),
-            svg.Panel(
-                "iterator age in seconds", [(each.at, each.iterator_age_s) for each in result.timeline]
-            ),
-            svg.Panel(
-                "events stored a second", [(each.at, each.stored / width_s) for each in result.timeline]
-            ),
-            svg.Panel(
-                "write requests throttled a second",
-                [(each.at, each.throttles / width_s) for each in result.timeline],
-            ),
-        ],
-    )
-
-
-def _backlog(load: Load, result: Result) -> list[tuple[float, int]]:
-    """How many events had been offered and not stored at the end of each stretch."""
-    left, stored = [], 0
-    for moment in result.timeline:
-        stored += moment.stored
-        left.append(
-            (moment.at, max(0, load.offered_by(moment.at) - stored - result.dead_lettered - result.rejected))
-        )
-    return left
-
-
 def _load(args: argparse.Namespace) -> Load:
+    if args.hours is not None and not args.events_a_day:
+        raise CommandError("--hours is how long an even flow lasts: give --events-a-day, too", EXIT_USAGE)
     burst = args.burst
     if burst is None:
         burst = 0 if args.events_a_day else 100_000
     events_s = (args.events_a_day or 0) / 86_400
     return Load(
         events_s=events_s,
-        seconds=args.hours * 3600 if events_s else 0.0,
+        seconds=(args.hours or 1.0) * 3600 if events_s else 0.0,
         burst=burst,
         burst_at=args.burst_at,
         producers=args.producers,
@@ -242,6 +256,8 @@ def _settings(args: argparse.Namespace) -> Settings:
         write_units_s=args.write_units,
         saved_s=SAVED_S if args.provisioned else 1.0,
         failing=args.failing,
+        timeout_s=args.timeout,
+        retry_attempts=args.retries,
     )
 
 
@@ -255,37 +271,13 @@ def handler_times(memory_mb: int) -> tuple[float, float]:
 def _deployed(what: str) -> int:
     """What `infra/functions.json` says of the ingest function."""
     process = json.loads(FUNCTIONS.read_text())["Resources"]["ProcessLifecycle"]["Properties"]
-    if what == "memory":
-        return int(process["MemorySize"])
-    return int(process["Events"]["ProcessLifecycleKinesisEventSource"]["Properties"]["ParallelizationFactor"])
-
-
-def _number(
-    group: "argparse._ActionsContainer",
-    name: str,
-    help: str,
-    default: float | None = None,
-    *,
-    whole: bool = False,
-    least: float | None = None,
-    most: float = 1e13,
-) -> None:
-    """An option that is a number within bounds; above 0 unless `least` says otherwise."""
-    kind = int if whole else float
-
-    def parse(text: str) -> float:
-        try:
-            number = kind(text)
-        except ValueError as exc:
-            raise argparse.ArgumentTypeError(f"expected a number, got {text!r}") from exc
-        is_enough = number > 0 if least is None else number >= least
-        if not (is_enough and number <= most):
-            floor = "more than 0" if least is None else f"{least:g} or more"
-            raise argparse.ArgumentTypeError(f"expected {floor}, at most {most:g}, got {text}")
-        return number
-
-    shown = help if default is None else f"{help} ({default:g})"
-    group.add_argument(name, type=parse, default=default, metavar="N", help=shown)
+    mapping = process["Events"]["ProcessLifecycleKinesisEventSource"]["Properties"]
+    return {
+        "memory": int(process["MemorySize"]),
+        "timeout": int(process["Timeout"]),
+        "parallelization": int(mapping["ParallelizationFactor"]),
+        "retries": int(mapping["MaximumRetryAttempts"]),
+    }[what]
 
 
 def _rounded(value: Any) -> Any:

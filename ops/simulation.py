@@ -59,7 +59,7 @@ class _Run:
         self._latency = Histogram()
         self._age = self._lambda_s = self._done_at = 0.0
         self._stored = self._dead = self._reads = self._invocations = 0
-        self._failed = self._partial = self._throttles = self._no_room = 0
+        self._failed = self._timed_out = self._partial = self._throttles = self._no_room = 0
         limit_s = min(settings.shard_records_s, settings.shard_in_bytes_s / record_bytes)
         flow = load.events - load.burst
         spread = weights(settings.shards, load.keys, rng)  # flow and burst are of the same products
@@ -73,7 +73,8 @@ class _Run:
                 ),
                 settings.parallelization,
                 settings.window_s,
-                rng.random() * settings.poll_s,
+                # Before anything comes there is nothing to read.
+                (0.0 if flow else load.burst_at) + rng.random() * settings.poll_s,
             )
             for count in divided(flow, spread)
         ]
@@ -188,20 +189,24 @@ class _Run:
         lane.is_busy = True
         takes_s = settings.handler_s + settings.record_s * part.count
         takes_s *= 1 + settings.jitter * (2 * self._rng.random() - 1)
+        fails = settings.failing > 0 and self._rng.random() < settings.failing
+        if takes_s >= settings.timeout_s:  # Lambda ends it, and nothing was returned
+            takes_s, fails = settings.timeout_s, True
+            self._timed_out += 1
+        begins_at = now  # the timeout counts from here: a sandbox's start is not part of it
         if self._running == self._created:
             self._created += 1
-            takes_s += settings.cold_start_s
+            begins_at += settings.cold_start_s
         self._running += 1
         self._most_running = max(self._most_running, self._running)
         self._invocations += 1
         reserve_s = min(RESERVE_S, settings.timeout_s * RESERVE_SHARE)
-        fails = settings.failing > 0 and self._rng.random() < settings.failing
-        invocation = Invocation(lane, part, now, now + settings.timeout_s - reserve_s, fails)
+        invocation = Invocation(lane, part, now, begins_at + settings.timeout_s - reserve_s, fails)
         invocation.units_left = part.count * self._units
         age_s = now - part.chunks[-1].last_at
         self._age = max(self._age, age_s)
         self._timeline.add(now, age_s=age_s, invocations=1)
-        self._at(now + takes_s, _WRITE, invocation)
+        self._at(begins_at + takes_s, _WRITE, invocation)
 
     def _write(self, invocation: Invocation, now: float) -> None:
         """The invocation's requests to DynamoDB, all at one moment; what is refused is tried again."""
@@ -304,6 +309,7 @@ class _Run:
             reads=self._reads,
             invocations=self._invocations,
             failed_invocations=self._failed,
+            timed_out_invocations=self._timed_out,
             partial_invocations=self._partial,
             cold_starts=self._created,
             concurrency=self._most_running,

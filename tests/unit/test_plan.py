@@ -1,8 +1,10 @@
 """`ops plan`: units and shards exact, the default bill by hand, prices with their sources."""
 
 import argparse
+import itertools
 import json
 import math
+import random
 import re
 import statistics
 from datetime import datetime, timezone
@@ -19,10 +21,13 @@ from hypothesis import strategies as st
 from chalicelib import events, history
 from chalicelib.errors import ConfigurationError
 from chalicelib.metrics import NAMES
-from ops import bill, capacity, plan, prices
+from ops import bill, capacity, plan, prices, scenario
 from ops.bill import ON_DEMAND, PROVISIONED, Alternative, Load
 from ops.output import CommandError
 from ops.prices import PriceList
+from ops.scenario import Settings
+from ops.simulate import handler_times
+from ops.simulation import simulate
 from producer.lives import lives
 
 ROOT = Path(__file__).parents[2]
@@ -122,10 +127,14 @@ def test_the_deployed_plan_is_billed_as_the_published_prices_say() -> None:
     assert not billed, "a line that nobody has checked"
 
 
+#: A poll, the start of a sandbox, and a batch of 500 at 1,024 MB.
+FIRST_S = 1 + 0.8 + (0.0025 + 500 * 0.00008) * 1769 / 1024 + 3 * 0.010
+
+
 def test_provisioned_shards_are_billed_by_the_hour_with_their_retention() -> None:
-    # 100,000 in 60 s and 7.61 a second besides, with 20 % headroom: 2,009.1 records a second, three shards;
-    # 1.97 MB a second would have been two.
-    assert math.ceil((100_000 / 60 + 20_000_000 / SECONDS) * 1.2 / 1000) == 3
+    # 100,000 and 7.61 a second besides, with 20 % headroom, in the 60 s without the first batch's, and with
+    # the second's worth that comes in at once: 2,039.8 records a second, three shards; two by megabytes.
+    assert math.ceil((100_000 / (60 - FIRST_S + 1) + 20_000_000 / SECONDS) * 1.2 / 1000) == 3
     billed = bill_of(Alternative(PROVISIONED, False, ON_DEMAND, 1024))
 
     assert billed["3 shards: kinesis.shard_hour"] == (3 * HOURS, dollars(3 * 730 * 0.015))  # 32.85
@@ -137,13 +146,17 @@ def test_provisioned_shards_are_billed_by_the_hour_with_their_retention() -> Non
 def test_a_provisioned_table_is_billed_for_its_peak() -> None:
     billed = bill_of(Alternative(ON_DEMAND, False, PROVISIONED, 1024))
 
-    # 1,674.28 a second while a burst is stored, and 20 %: 2,010 units, all month.
-    assert billed["2,010 write units a second: dynamodb.wcu_hour"] == (
-        2010 * HOURS,
-        dollars(2010 * 730 * 0.00065),
+    # 1,699.81 a second while a burst is stored, and 20 %: 2,040 units, all month.
+    assert math.ceil((100_000 / (60 - FIRST_S + 1) + 20_000_000 / SECONDS) * 1.2) == 2040
+    assert billed["2,040 write units a second: dynamodb.wcu_hour"] == (
+        2040 * HOURS,
+        dollars(2040 * 730 * 0.00065),
     )
     # Ten times the average lookup rate: 0.3805 x 1.5 x 10, rounded up.
     assert billed["6 read units a second: dynamodb.rcu_hour"][0] == 6 * HOURS
+    # Such a table has an alarm of its own, which looks at four metrics.
+    metrics = Load().alarm_metrics + Load().capacity_alarm_metrics
+    assert billed["alarms: cloudwatch.alarm_metric_month"] == (metrics, dollars(metrics * 0.10))
 
 
 def test_a_day_of_retention_costs_nothing_extra() -> None:
@@ -232,8 +245,9 @@ def test_the_cheapest_that_meets_the_target_stands_first() -> None:
 def test_a_burst_that_a_new_table_cannot_take_asks_for_warm_throughput() -> None:
     design = bill.design(Load(burst=1_000_000), Alternative(PROVISIONED, False, ON_DEMAND, 1024))
 
-    assert design.write_units_s == 20_010  # (16,666.7 + 7.6) x 1.2, rounded up
-    assert "20,010" in design.remark
+    # (1,000,000 / 59.0967 + 7.61) x 1.2, rounded up: 60 s without the first batch's, with the one at once.
+    assert design.write_units_s == math.ceil((1e6 / (61 - FIRST_S) + 20_000_000 / SECONDS) * 1.2) == 20_315
+    assert "20,315" in design.remark
     assert design.is_enough
 
 
@@ -268,6 +282,65 @@ def test_a_sized_design_stores_the_burst_in_time_or_says_why_not(
         assert design.drain_s <= within_s
 
 
+@given(
+    st.sampled_from([each for each in bill.alternatives() if each.stream == PROVISIONED]).filter(
+        lambda choice: choice.memory_mb > 512
+    )
+)
+def test_a_provisioned_stream_stores_a_burst_in_any_time_from_two_and_a_half_seconds(
+    choice: Alternative,
+) -> None:
+    for within_s in (2.5, 3, 4, 5, 6, 6.3, 7, 8, 10, 15, 20, 30, 60):
+        design = bill.design(Load(within_s=within_s), choice)
+
+        assert design.is_enough
+        assert design.drain_s <= within_s
+
+
+def test_more_time_never_needs_more() -> None:
+    choice = Alternative(PROVISIONED, False, PROVISIONED, 1024)
+    designs = [bill.design(Load(within_s=tenths / 10), choice) for tenths in range(20, 900)]
+
+    assert all(design.is_enough for design in designs)
+    for less, more in itertools.pairwise(designs):
+        assert (more.shards, more.write_units_s) <= (less.shards, less.write_units_s)
+
+
+@pytest.mark.parametrize("producers", [4, 8])
+@pytest.mark.parametrize("within_s", [2, 2.5, 3, 4, 5, 6, 6.3, 7, 8, 10, 12, 15, 20, 30, 60])
+def test_what_is_planned_stores_the_burst_in_time_when_it_is_simulated(
+    within_s: float, producers: int
+) -> None:
+    design = bill.design(Load(within_s=within_s), Alternative(PROVISIONED, False, ON_DEMAND, 1024))
+    handler_s, record_s = handler_times(1024)
+    pipeline = Settings(
+        shards=design.shards,
+        parallelization=design.parallelization,
+        handler_s=handler_s,
+        record_s=record_s,
+        cold_start_s=capacity.COLD_START_S,
+        write_units_s=design.write_units_s,
+    )
+    result = simulate(pipeline, scenario.Load(burst=Load().burst, producers=producers), random.Random(1))
+
+    assert design.is_enough
+    assert result.stored == Load().burst
+    assert result.drained_s <= within_s
+
+
+def test_what_the_first_batch_alone_takes_longer_than_is_said() -> None:
+    design = bill.design(Load(within_s=1.5), Alternative(PROVISIONED, False, ON_DEMAND, 1024))
+
+    assert design.shortcomings == ("reading and storing the first batch alone take 1.9 s",)
+
+
+def test_a_burst_smaller_than_a_batch_does_not_wait_for_a_full_one() -> None:
+    slow = Alternative(PROVISIONED, False, ON_DEMAND, 512)
+
+    assert not bill.design(Load(burst=10_000, within_s=1.9), slow).is_enough
+    assert bill.design(Load(burst=10, within_s=1.9), slow).is_enough
+
+
 # --- what is deployed --------------------------------------------------------------------------------------
 
 
@@ -290,24 +363,23 @@ _Loader.add_multi_constructor("!", _tagged)
 def test_the_defaults_are_those_of_the_deployed_description() -> None:
     template = yaml.load((ROOT / "infra" / "resources.yaml").read_text(), _Loader)  # a SafeLoader
     parameters = template["Parameters"]
-    watched = [
-        each["Properties"]
-        for each in template["Resources"].values()
-        if each["Type"] == "AWS::CloudWatch::Alarm" and each.get("Condition") == "IsWatched"
-    ]
+    alarms = [each for each in template["Resources"].values() if each["Type"] == "AWS::CloudWatch::Alarm"]
     dashboards = [
         each for each in template["Resources"].values() if each["Type"] == "AWS::CloudWatch::Dashboard"
     ]
-    metrics = sum(
-        sum("MetricStat" in each for each in alarm.get("Metrics", [{"MetricStat": 1}])) for alarm in watched
-    )
+    metrics: dict[str, int] = {}
+    for each in alarms:
+        looked_at = each["Properties"].get("Metrics", [{"MetricStat": 1}])
+        condition = each["Condition"]
+        metrics[condition] = metrics.get(condition, 0) + sum("MetricStat" in one for one in looked_at)
     load = Load()
 
     assert parameters["StreamMode"]["Default"] == "ON_DEMAND"
     assert parameters["TableMode"]["Default"] == "PAY_PER_REQUEST"
     assert load.retention_hours == parameters["RetentionHours"]["Default"]
     assert template["Resources"]["History"]["Properties"]["PointInTimeRecoverySpecification"]
-    assert load.alarm_metrics == metrics, "infra/ has other alarms: change the default of bill.Load"
+    billed = {"IsWatched": load.alarm_metrics, "IsCapacityWatched": load.capacity_alarm_metrics}
+    assert billed == metrics, "infra/ has other alarms: change the defaults of bill.Load"
     assert load.custom_metrics == len(NAMES)
     assert load.dashboards == len(dashboards)
 
@@ -378,6 +450,45 @@ def test_a_price_without_its_source_is_refused(tmp_path: Path) -> None:
         PriceList("us-east-1", tmp_path / "prices.json")
 
 
+def spoilt(tmp_path: Path, *where: str, value: object) -> Path:
+    """Our price list with one value replaced."""
+    listed = json.loads(prices.FILE.read_text())
+    inner = listed
+    for key in where[:-1]:
+        inner = inner[key]
+    assert where[-1] in inner
+    inner[where[-1]] = value
+    (tmp_path / "prices.json").write_text(json.dumps(listed))
+    return tmp_path / "prices.json"
+
+
+@pytest.mark.parametrize("usd", ["NaN", "sNaN", "Infinity", "-Infinity", "1E+999999", "1E+6", "-0.01"])
+def test_a_price_that_none_can_be_is_refused(tmp_path: Path, usd: str) -> None:
+    file = spoilt(tmp_path, "regions", "us-east-1", "kinesis.in_gb", "usd", value=usd)
+
+    args = parser().parse_args(["plan", "--prices", str(file)])
+
+    with pytest.raises(CommandError, match=r"kinesis\.in_gb: expected a price from 0 to below 1,000,000"):
+        args.run(args)
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "fault"),
+    [
+        (("currency",), "EUR", "expected prices in USD, got 'EUR'"),
+        (("hours_a_month",), 720, "expected hours_a_month 730"),
+        (("sources", "sqs-2026", "as_of"), "", "is not a price list"),
+        (("sources", "sqs-2026", "read"), " ", "is not a price list"),
+        (("compiled",), "", "is not a price list"),
+    ],
+)
+def test_a_price_list_that_would_be_misread_is_refused(
+    tmp_path: Path, where: tuple[str, ...], value: object, fault: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=fault):
+        PriceList("us-east-1", spoilt(tmp_path, *where, value=value))
+
+
 # --- the command -------------------------------------------------------------------------------------------
 
 
@@ -429,6 +540,9 @@ def test_a_target_that_nothing_meets_is_a_failed_verdict_with_reasons(
         ["--within", "x"],
         ["--retention", "200"],
         ["--within", "nan"],
+        ["--events", "1000000000000000000"],
+        ["--events", "0" * 18 + "1"],
+        ["--burst", "9" * 5000],
     ],
 )
 def test_a_bad_number_is_a_usage_error(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from ops import bill, capacity, prices, scenario, simulated_producer
 from ops.__main__ import main, parser
+from ops.bill import PROVISIONED, Alternative, Load
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "planning.md").read_text()
 TEXT = " ".join(DOCUMENT.split())
@@ -44,6 +46,35 @@ def test_one_shard_takes_as_long_as_the_document_says(capsys: pytest.CaptureFixt
     assert round(answer["drained_s"]) == int(said[1])
     assert answer["put_throttles"] == int(said[2].replace(",", ""))
     assert answer["rejected"] == 0
+
+
+def test_the_document_says_how_many_sources_are_undated() -> None:
+    dates = [source["as_of"] for source in json.loads(prices.FILE.read_text())["sources"].values()]
+    undated = [text for text in dates if not re.fullmatch(r"20\d\d-\d\d(-\d\d)?", text)]
+    said = re.search(r"of (\w+) pages `as_of` says that they are undated", TEXT)
+
+    assert said
+    assert said[1] == ("no", "one", "two", "three", "four", "five", "six")[len(undated)]
+    assert all(text.startswith("undated") for text in undated)
+
+
+def test_what_no_shard_makes_shorter_is_as_long_as_the_document_says() -> None:
+    said = re.search(r"the first batch: ([\d.]+) s at 1024 MB\)", TEXT)
+    assert said
+    hopeless = Alternative(PROVISIONED, False, PROVISIONED, 1024)
+
+    reasons = bill.design(Load(within_s=1.0), hopeless).shortcomings
+    assert reasons == (f"reading and storing the first batch alone take {said[1]} s",)
+
+
+def test_a_producer_is_as_fast_as_the_document_says() -> None:
+    said = re.search(r"one puts ([\d,]+) records a second", TEXT)
+    assert said
+
+    assert scenario.Load(producers=1).producers_s == int(said[1].replace(",", ""))
+    assert (
+        f"up to {simulated_producer.BACKOFF_LIMIT_S:g} s; {capacity.HEADROOM:.0%}".replace("%", " %") in TEXT
+    )
 
 
 def test_the_number_of_alternatives_is_the_documents(capsys: pytest.CaptureFixture[str]) -> None:

@@ -243,6 +243,42 @@ def test_a_record_that_crashes_every_time_ends_as_a_dead_letter() -> None:
     assert result.stored + result.dead_lettered == 200
 
 
+def test_an_invocation_past_its_timeout_is_ended_and_nothing_of_it_stored() -> None:
+    slow = replace(UNLIMITED, shards=1, handler_s=70.0, timeout_s=60.0, retry_attempts=2)
+    result = ran(slow, Load(burst=4))
+
+    # Halved to single records, each tried three times: a batch of four, two of two, twelve of one.
+    assert result.stored == 0
+    assert result.dead_lettered == 4
+    assert result.invocations == result.failed_invocations == result.timed_out_invocations == 1 + 2 + 12
+    assert result.lambda_s == pytest.approx(15 * 60.0)
+
+
+def test_a_batch_too_large_for_the_timeout_is_halved_until_it_is_not() -> None:
+    slow = replace(UNLIMITED, shards=1, batch_size=400, record_s=0.2, handler_s=0.0, timeout_s=60.0)
+    result = ran(slow, Load(burst=400))
+
+    assert result.timed_out_invocations == 1, "400 take 80 s"
+    assert result.invocations == 3
+    assert result.stored == 400
+    assert 60 + 80 < result.drained_s < 60 + 80 + 1
+
+
+def test_the_start_of_a_sandbox_is_not_part_of_the_timeout() -> None:
+    result = ran(replace(UNLIMITED, handler_s=4.0, cold_start_s=3.0, timeout_s=5.0), Load(burst=100))
+
+    assert result.timed_out_invocations == 0
+    assert result.stored == 100
+
+
+def test_a_burst_late_in_the_day_costs_no_reads_before_it() -> None:
+    result = ran(STEADY, Load(burst=100, burst_at=1_000_000.0))
+
+    assert result.reads < 100
+    assert result.burst_stored_s is not None
+    assert result.burst_stored_s < 3
+
+
 def test_lanes_beyond_the_concurrency_wait_their_turn() -> None:
     pipeline = replace(UNLIMITED, shards=8, handler_s=0.2)
     capped = ran(replace(pipeline, concurrency=2), Load(burst=20_000))
@@ -446,6 +482,37 @@ def test_a_burst_that_is_not_stored_in_time_is_a_failed_verdict(capsys: pytest.C
     assert "not in time" in err
 
 
+def test_the_function_is_the_deployed_one(capsys: pytest.CaptureFixture[str]) -> None:
+    from app import app
+    from local import mapping_settings
+
+    deployed = mapping_settings.for_kinesis(app, "process_lifecycle")
+    settings = json.loads(run(capsys, "--burst", "10", "--json")[1])["settings"]
+
+    assert settings["timeout_s"] == deployed.timeout_s
+    assert settings["retry_attempts"] == deployed.retry_attempts
+    assert settings["parallelization"] == deployed.parallelization_factor
+    assert settings["batch_size"] == deployed.batch_size
+
+
+def test_a_handler_slower_than_its_timeout_is_a_failed_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "--burst", "40", "--handler-ms", "70000", "--retries", "0")
+
+    assert code == 1
+    assert re.search(r"ended by the timeout +7\d\b", out)
+    assert re.search(r"dead letters +40\b", out)
+    assert run(capsys, "--burst", "40", "--handler-ms", "70000", "--timeout", "90")[0] == 0
+
+
+def test_hours_of_no_flow_are_refused() -> None:
+    args = parser().parse_args(["simulate", "--hours", "3"])
+
+    with pytest.raises(CommandError, match="--events-a-day") as caught:
+        args.run(args)
+
+    assert caught.value.exit_code == 2
+
+
 def test_the_plot_is_a_picture_of_every_curve(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "run.svg"
     run(capsys, "--burst", "5000", "--svg", str(file))
@@ -477,6 +544,10 @@ def test_a_plot_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
         ["--failing", "1"],
         ["--parallelization", "11"],
         ["--write-units", "nan"],
+        ["--burst-at", "1e12"],
+        ["--products", "1000000000000"],
+        ["--bytes", "1048576"],
+        ["--burst", "9" * 5000],
     ],
 )
 def test_a_bad_number_is_a_usage_error(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,37 @@
+"""A simulated run drawn over time: what waits, how old it gets, what is stored, what is throttled."""
+
+from ops import svg
+from ops.scenario import Load, Result, Settings
+
+
+def plot(load: Load, settings: Settings, result: Result) -> str:
+    """The run over time, as SVG."""
+    width_s = result.timeline[0].at if result.timeline else 1.0
+    return svg.plot(
+        f"{result.events:,} events, {settings.shards} shards, {settings.parallelization} lanes each, "
+        f"batches of {settings.batch_size}",
+        [
+            svg.Panel("events offered and not stored yet", backlog(load, result)),
+            svg.Panel(
+                "iterator age in seconds", [(each.at, each.iterator_age_s) for each in result.timeline]
+            ),
+            svg.Panel(
+                "events stored a second", [(each.at, each.stored / width_s) for each in result.timeline]
+            ),
+            svg.Panel(
+                "write requests throttled a second",
+                [(each.at, each.throttles / width_s) for each in result.timeline],
+            ),
+        ],
+    )
+
+
+def backlog(load: Load, result: Result) -> list[tuple[float, int]]:
+    """How many events had been offered and not stored at the end of each stretch."""
+    left, stored = [], 0
+    for moment in result.timeline:
+        stored += moment.stored
+        left.append(
+            (moment.at, max(0, load.offered_by(moment.at) - stored - result.dead_lettered - result.rejected))
+        )
+    return left
