@@ -142,7 +142,12 @@ def test_what_comes_in_later_is_followed_too(stage: str) -> None:
 def test_the_examples_of_tail_work(stage: str) -> None:
     examples = examples_of("tail")
     running = [(example, follow(stage, *example[1:])) for example in examples]
-    overdue = threading.Timer(60, lambda: [process.kill() for _, process in running])
+
+    def end() -> None:
+        for _, process in running:
+            process.kill()
+
+    overdue = threading.Timer(60, end)
     overdue.start()
     kinesis = boto3.client("kinesis")
     sending = threading.Event()
@@ -176,8 +181,8 @@ def test_the_examples_of_tail_work(stage: str) -> None:
         sending.set()
         sender.join()
         overdue.cancel()
+        end()
         for _, process in running:
-            process.kill()
             process.communicate()
 
 

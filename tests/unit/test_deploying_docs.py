@@ -47,7 +47,7 @@ def settings_of(function: str, mapping: str) -> dict[str, str]:
     """What FUNCTIONS says of a function and its event source mapping, as the document would write it."""
     function_s = FUNCTIONS[function]["Properties"]
     mapping_s = function_s.get("Events", {}).get(mapping, {}).get("Properties", {})
-    said = {}
+    said: dict[str, str] = {}
     for name, value in {**function_s, **mapping_s}.items():
         if name == "FunctionResponseTypes":
             said |= dict.fromkeys(value, "on")
