@@ -24,6 +24,7 @@ from local import endpoint
 from tests.processes import until
 
 PAGE = (ROOT / "docs" / "deploying.md").read_text()
+OPERATING = (ROOT / "docs" / "operating.md").read_text()
 REHEARSAL = "A rehearsal without an account"
 
 
@@ -126,6 +127,11 @@ def test_the_rehearsal_works_as_it_stands(terminal: Terminal, port: str) -> None
     assert "Rest API URL: https://" in does(deploy)
     assert "process_lifecycle" in does(arm)
     assert does(arm) == ""  # nothing differs any more
+
+    # What operating.md says to run about it, every morning and after changes by hand.
+    of_mappings = set(re.findall(r"^ {4}(python -m ops mapping .*?)(?: {2,}.*)?$", OPERATING, re.M))
+    assert of_mappings == {"python -m ops mapping check", "python -m ops mapping apply"}
+    assert [does(each) for each in sorted(of_mappings)] == ["", ""]
 
     looked = terminal(doctor)
     assert looked.returncode == EXIT_FAILED

@@ -1,7 +1,7 @@
 """docs/operating.md as an operator works through it: its commands, as they stand, on a real stage.
 
 The shell runs them, in the order of the page, each in the situation that its section is about.  What is about
-deployed functions (`doctor`, `mapping`, `stack`) is run where some are deployed: test_deploying.py, tests/e2e.
+deployed functions (`doctor`, `mapping`, `stack`) is run where some are: test_deploying.py, tests/e2e.
 """
 
 import json
