@@ -112,9 +112,12 @@ def apply(args: argparse.Namespace) -> int:
             "If that is meant: --replace",
             EXIT_FAILED,
         )
-    if not args.yes and not _agreed(f"apply this to {deployment.name}?"):
-        deployment.withdraw()
-        raise CommandError("nothing applied; without a terminal to ask on, add --yes", EXIT_FAILED)
+    if not args.yes:
+        can_ask = sys.stdin.isatty()
+        if not can_ask or not _agreed(f"apply this to {deployment.name}?"):
+            deployment.withdraw()
+            why = "you did not say yes" if can_ask else "without a terminal to ask on, add --yes"
+            raise CommandError(f"nothing applied; {why}", EXIT_FAILED)
     deployment.execute(say)
     say(f"{deployment.name} is up to date")
     return EXIT_OK
@@ -301,7 +304,5 @@ def _show(args: argparse.Namespace, stage: str, changes: list[Change]) -> None:
 
 
 def _agreed(question: str) -> bool:
-    if not sys.stdin.isatty():
-        return False
     say(f"{question} [y/N]")
     return sys.stdin.readline().strip().lower() in ("y", "yes")

@@ -1,6 +1,9 @@
 """`python -m ops stack`: change sets on the endpoint's CloudFormation."""
 
 import json
+import os
+import pty
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -64,7 +67,7 @@ def aws_of_ops(aws: str) -> Iterator[None]:
 
 def stream() -> dict[str, Any]:
     answer = boto3.client("kinesis").describe_stream_summary(StreamName="lifecycle-dev-events")
-    summary: dict[str, Any] = answer["StreamDescriptionSummary"]
+    summary: dict[str, Any] = dict(answer["StreamDescriptionSummary"])
     return summary
 
 
@@ -131,6 +134,23 @@ def test_without_a_yes_nothing_is_applied(stages: Stages, capsys: pytest.Capture
     assert apply() == EXIT_FAILED
 
     assert "error: nothing applied; without a terminal to ask on, add --yes" in capsys.readouterr().err
+    assert not exists()
+
+
+def test_whoever_answers_no_on_a_terminal_is_not_told_that_there_is_none(
+    stages: Stages, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ours, its = pty.openpty()
+    with os.fdopen(its) as terminal:
+        os.write(ours, b"n\n")
+        monkeypatch.setattr(sys, "stdin", terminal)
+        assert apply() == EXIT_FAILED
+    os.close(ours)
+
+    assert capsys.readouterr().err.splitlines()[-2:] == [
+        f"apply this to {STACK}? [y/N]",
+        "error: nothing applied; you did not say yes",
+    ]
     assert not exists()
 
 
