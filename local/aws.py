@@ -4,12 +4,14 @@ The only place in `local` that reads or changes variables about AWS.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
 import boto3
 from botocore.config import Config
+from botocore.exceptions import ConnectionError, HTTPClientError
 
 import cli.stage
 from chalicelib import wiring
@@ -31,6 +33,24 @@ def given_endpoint() -> Endpoint | None:
             "the embedded one"
         )
     return at(url)
+
+
+@contextmanager
+def answering(aws: Endpoint) -> Iterator[None]:
+    """Raise EndpointError instead of what the block raises because the endpoint is gone or not there."""
+    try:
+        yield
+    except (ConnectionError, HTTPClientError) as exc:
+        aws.check()
+        if aws.is_ours:
+            raise
+        raise EndpointError(
+            f"no AWS endpoint answers at {aws.url}, where AWS_ENDPOINT_URL says it is; start that one, or "
+            "unset the variable to have one started here"
+        ) from exc
+    except Exception:  # whatever failed: with the endpoint gone, that is the reason to give
+        aws.check()
+        raise
 
 
 def environment(stage: str, url: str, given: Mapping[str, str]) -> dict[str, str]:

@@ -85,11 +85,12 @@ def show(
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
-    """Draw until interrupted.  Does not return."""
+    """Draw until interrupted.  Does not return.  Raises EndpointError when the endpoint is gone."""
     endpoint, lines, rates = Endpoint(), Logs(logs), Rates()
     began = clock()
     with Live(console=console, auto_refresh=False) as live:
         while True:
+            running.endpoint.check()
             now = clock()
             lines.look(now)
             read = sum(shard.read for shard in gauges.shards().values())

@@ -160,11 +160,15 @@ def wait_until_drained(
     clock: Callable[[], float] = time.monotonic,
     sleep: Callable[[float], None] = time.sleep,
 ) -> bool:
-    """Whether everything accepted got its place; False when nothing has happened for `stall_s`."""
+    """Whether everything accepted got its place; False when nothing has happened for `stall_s`.
+
+    Raises EndpointError when the endpoint is gone.
+    """
     seen = None
     seen_at = clock()
     has_warned = False
     while True:
+        running.endpoint.check()
         outstanding = watch.outstanding
         progress(outstanding)
         if outstanding == 0 and running.drained():

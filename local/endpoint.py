@@ -32,7 +32,7 @@ _ROOT = Path(__file__).resolve().parent.parent
 
 
 class EndpointError(Exception):
-    """The endpoint did not start, or its port belongs to somebody else.  The message has the remedy."""
+    """The endpoint did not start, is gone, or its port is somebody else's.  The message has the remedy."""
 
 
 class PortInUseError(EndpointError):
@@ -43,20 +43,43 @@ class Endpoint:
     """A running endpoint.  `stop()` ends it when it is ours to end, and is safe to call twice."""
 
     def __init__(
-        self, url: str, pid: int | None = None, process: subprocess.Popen[bytes] | None = None
+        self,
+        url: str,
+        pid: int | None = None,
+        process: subprocess.Popen[bytes] | None = None,
+        keeps_state: bool = False,
     ) -> None:
         self.url = url
         self.pid = pid
         self._process = process
+        self._keeps_state = keeps_state
 
     @property
     def is_ours(self) -> bool:
         """Whether stopping it is our business."""
         return self.pid is not None
 
+    @property
+    def is_gone(self) -> bool:
+        """Whether it was ours and has ended without our stopping it."""
+        return self.pid is not None and not self._is_running(self.pid)
+
+    def check(self) -> None:
+        """Raise EndpointError, with what is lost and the next step, when it is gone."""
+        if not self.is_gone:
+            return
+        if self._keeps_state:
+            raise EndpointError(
+                f"the AWS endpoint at {self.url} is gone; what was put since its last orderly stop is lost "
+                "where its state was not saved; start it again with `make serve`"
+            )
+        raise EndpointError(
+            f"the AWS endpoint at {self.url} is gone, and everything that was put there; run it again"
+        )
+
     def stop(self, timeout_s: float = STOP_TIMEOUT_S) -> None:
         """Ask it to save its state and end; kill it when it has not done so in time."""
-        if self.pid is None:
+        if self.pid is None or self.is_gone:  # a process id that is free again may be anybody's
             return
         pid, self.pid = self.pid, None
         with contextlib.suppress(ProcessLookupError):
@@ -151,7 +174,7 @@ def recorded(record: Path) -> Endpoint | None:
     # Process ids are used again: only a MiniStack that answers where ours did is ours.
     if command is None or _MODULE not in command or not answers(url):
         return None
-    return Endpoint(url, pid=pid)
+    return Endpoint(url, pid=pid, keeps_state=True)
 
 
 def _check_free(port: int) -> None:
@@ -180,7 +203,7 @@ def _start(port: int, log_path: Path, state_dir: Path | None, record: Path | Non
             stderr=log,
             start_new_session=True,  # Ctrl-C reaches us first, and we stop it once nobody needs it
         )
-    endpoint = Endpoint(url, pid=process.pid, process=process)
+    endpoint = Endpoint(url, process.pid, process, keeps_state=state_dir is not None)
     if record is not None:
         record.parent.mkdir(parents=True, exist_ok=True)
         record.write_text(json.dumps({"pid": process.pid, "url": url}))

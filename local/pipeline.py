@@ -19,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib import settings
 from local import endpoint, faults, mapping_settings, stack
-from local.aws import client, environment, given_endpoint, use
+from local.aws import answering, client, environment, given_endpoint, use
 from local.checkpoints import Checkpoints
 from local.endpoint import Endpoint
 from local.faults import Switchboard
@@ -110,7 +110,8 @@ def running(plan: Plan, observer: Observer, say: Callable[[str], None]) -> Itera
 
     The endpoint in AWS_ENDPOINT_URL is used when there is one; otherwise an embedded one is started.
     `say` is told what takes a while.  This process's environment becomes that of the stage.  Raises
-    PipelineError, EndpointError, StackError or ConfigurationError.
+    PipelineError, EndpointError, StackError or ConfigurationError, and EndpointError instead of what the
+    block raised because the endpoint was gone.
     """
     with contextlib.ExitStack() as stops:
         stops.enter_context(_orderly_end())
@@ -130,10 +131,11 @@ def running(plan: Plan, observer: Observer, say: Callable[[str], None]) -> Itera
                 record=plan.record,
             )
             stops.callback(_stop_endpoint, aws, say if plan.state else lambda _: None)
+        stops.enter_context(answering(aws))
         functions = environment(plan.stage, aws.url, os.environ if is_given else {})
         use(functions)
         if plan.is_temporary:
-            stops.callback(remove, plan.stage)
+            stops.callback(_remove_from, aws, plan.stage)
         stack.ensure(client("cloudformation"), plan.stage)
         mapping = _start_mappings(functions, plan, observer, stops)
         api_url = _start_child(
@@ -270,8 +272,14 @@ def _stop_child(process: subprocess.Popen[bytes]) -> None:
 
 
 def _stop_endpoint(running_endpoint: Endpoint, say: Callable[[str], None]) -> None:
-    say("saving the state")
+    if not running_endpoint.is_gone:
+        say("saving the state")
     running_endpoint.stop()
+
+
+def _remove_from(running_endpoint: Endpoint, stage: str) -> None:
+    if not running_endpoint.is_gone:
+        remove(stage)
 
 
 @contextlib.contextmanager

@@ -94,7 +94,8 @@ def serve(
 ) -> None:
     """Run the pipeline until KeyboardInterrupt.  Ports of None take free ones.
 
-    A person at a terminal sees the dashboard; elsewhere there are plain lines.
+    A person at a terminal sees the dashboard; elsewhere there are plain lines.  Raises what
+    `pipeline.running` raises, and EndpointError when the endpoint goes away.
     """
     counter = Gauges()
     terminal = Console(stderr=True, highlight=False)
@@ -124,7 +125,7 @@ def serve(
                 print(_welcome(running, home), flush=True)
             if is_drawn:
                 dashboard.show(running, counter, home.logs, terminal)
-            _report(counter, say, clock, sleep)
+            _report(running, counter, say, clock, sleep)
 
 
 def reset(home: Home, *, stage: str, say: Callable[[str], None]) -> None:
@@ -133,7 +134,8 @@ def reset(home: Home, *, stage: str, say: Callable[[str], None]) -> None:
     with home.locked():
         if given is not None:
             aws.use(aws.environment(stage, given.url, os.environ))
-            pipeline.remove(stage)
+            with aws.answering(given):
+                pipeline.remove(stage)
             say(f"removed stack {stack.name(stage)} from {given.url}")
             return
         left = endpoint.recorded(home.record)
@@ -164,13 +166,21 @@ def _welcome(running: Pipeline, home: Home) -> str:
 
 
 def _report(
-    counter: Counter, say: Callable[[str], None], clock: Callable[[], float], sleep: Callable[[float], None]
+    running: Pipeline,
+    counter: Counter,
+    say: Callable[[str], None],
+    clock: Callable[[], float],
+    sleep: Callable[[float], None],
 ) -> None:
-    """Say what has been done whenever something has, but not all the time.  Does not return."""
+    """Say what has been done whenever something has, but not all the time.  Does not return.
+
+    Raises EndpointError when the endpoint is gone.
+    """
     told = counter.counts()
     told_at = clock()
     while True:
         sleep(_LOOK_S)
+        running.endpoint.check()
         counts = counter.counts()
         if counts != told and clock() - told_at >= _TELL_S:
             say(_line(counts, told))

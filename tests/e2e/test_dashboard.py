@@ -14,6 +14,8 @@ from pathlib import Path
 
 import pytest
 
+from local import endpoint as endpoints
+
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -88,4 +90,19 @@ def test_events_a_poison_record_and_a_lookup_show_on_the_dashboard(terminal: Ter
     terminal.process.send_signal(signal.SIGINT)
     terminal.until("stopped")
     assert terminal.process.wait(timeout=60) == 0
+    assert "Traceback" not in terminal.seen
+
+
+def test_when_the_endpoint_dies_the_dashboard_ends_with_what_is_lost(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    terminal.until("iterator age")
+    running = endpoints.recorded(tmp_path / "home" / "endpoint.json")
+    assert running is not None
+    assert running.pid is not None
+
+    os.kill(running.pid, signal.SIGKILL)
+
+    terminal.until(r"error: the AWS endpoint at (http://[0-9.:]+) is gone; what was put since")
+    assert terminal.process.wait(timeout=60) == 3
     assert "Traceback" not in terminal.seen

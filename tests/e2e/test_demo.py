@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -161,3 +162,35 @@ def _everything(url: str) -> tuple[list[str], list[str], list[str]]:
     tables = boto3.client("dynamodb", endpoint_url=url).list_tables()["TableNames"]
     queues = boto3.client("sqs", endpoint_url=url).list_queues().get("QueueUrls", [])
     return sorted(streams), sorted(tables), sorted(queues)
+
+
+def test_when_the_endpoint_dies_the_demo_does_not_wait_for_what_cannot_come(tmp_path: Path) -> None:
+    """The functions cannot reach DynamoDB, so everything is sent and waited for when it happens."""
+    process = subprocess.Popen(
+        [
+            *(sys.executable, "-m", "local", "demo", "--events", "5000", "--json", "--fault", "outage=30m"),
+            *("--fault", "timeout=0.0001"),  # functions have seconds then, and stopping waits for them
+        ],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert until(lambda: any("outage" in path.read_text() for path in tmp_path.glob("*/faults/tally")))
+        processes = command_lines(process.pid)
+        [endpoint] = [pid for pid, command in processes.items() if "local.ministack" in command]
+        os.kill(endpoint, signal.SIGKILL)
+        _, said = process.communicate(timeout=60)
+    finally:
+        process.kill()
+        process.communicate()
+
+    assert process.returncode == 3
+    assert re.search(
+        r"^error: the AWS endpoint at \S+ is gone, and everything that was put there; run it again$",
+        said,
+        re.M,
+    )
+    assert "Traceback" not in said
+    assert alive(processes) == {}

@@ -157,6 +157,54 @@ def test_after_kill_9_of_everything_but_the_endpoint_nothing_is_missing(serve: S
     assert not endpoint.answers(first.endpoint)
 
 
+@pytest.mark.parametrize("is_adopted", [False, True], ids=["its own", "adopted"])
+def test_when_the_endpoint_dies_serve_says_what_is_lost_and_ends(
+    serve: Serve, home: Path, is_adopted: bool
+) -> None:
+    first = serve()
+    if is_adopted:
+        first.process.kill()
+        first.process.communicate()
+        first = serve()
+    running = endpoint.recorded(home / "endpoint.json")
+    assert running is not None
+    assert running.pid is not None
+    processes = command_lines(first.process.pid)
+    os.kill(running.pid, signal.SIGKILL)
+
+    _, said = first.process.communicate(timeout=60)
+
+    assert first.process.returncode == 3
+    assert said.splitlines()[-1] == (
+        f"error: the AWS endpoint at {first.endpoint} is gone; what was put since its last orderly stop is "
+        "lost where its state was not saved; start it again with `make serve`"
+    )
+    assert "Traceback" not in said
+    assert "saving the state" not in said
+    assert until(lambda: alive(processes) == {})
+
+
+@pytest.mark.parametrize("command", ["serve", "reset"])
+def test_where_nothing_answers_at_the_address_given_the_remedy_is_named(home: Path, command: str) -> None:
+    url = f"http://127.0.0.1:{endpoint.free_port()}"
+    ports = ["--port", "0", "--endpoint-port", "0"] if command == "serve" else []
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "local", command, *ports, "--home", str(home)],
+        cwd=ROOT,
+        env={**os.environ, "AWS_ENDPOINT_URL": url},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert (ran.returncode, ran.stdout) == (3, "")
+    assert ran.stderr == (
+        f"error: no AWS endpoint answers at {url}, where AWS_ENDPOINT_URL says it is; start that one, or "
+        "unset the variable to have one started here\n"
+    )
+
+
 def test_two_at_once_and_reset_while_one_runs_are_refused_in_a_sentence(serve: Serve, home: Path) -> None:
     serve()
 
