@@ -51,19 +51,20 @@ def finish(request: Request, get_response: Callable[[Request], Response]) -> Res
 @app.on_kinesis_record(stream=settings.stream_name(), batch_size=500, starting_position="TRIM_HORIZON")
 def process_lifecycle(event: KinesisEvent) -> dict[str, Any]:
     """Keep a batch of lifecycle events; answer with the partial batch response."""
-    from chalicelib import ingest, observability, records, wiring
+    from chalicelib import ingest, observability, one_core, records, wiring
     from chalicelib.storage import Deadline
 
     started = time.monotonic()
     context: Any = event.context  # Lambda's, though Chalice's types call it a dict
     lambda_event = event.to_dict()
-    outcome = ingest.ingest(
-        records.from_lambda_event(lambda_event),
-        wiring.history(),
-        wiring.quarantine(),
-        Deadline(context.get_remaining_time_in_millis() / 1000),
-        wiring.writers(),
-    )
+    with one_core.staying(wiring.core()):
+        outcome = ingest.ingest(
+            records.from_lambda_event(lambda_event),
+            wiring.history(),
+            wiring.quarantine(),
+            Deadline(context.get_remaining_time_in_millis() / 1000),
+            wiring.writers(),
+        )
     seconds = time.monotonic() - started
     observability.batch_done(lambda_event, outcome, seconds, context.aws_request_id)
     return ingest.partial_response(outcome, settings.partial_responses())

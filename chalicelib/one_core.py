@@ -31,10 +31,10 @@ def stay(cores: Cores) -> None:
 
 
 @contextmanager
-def staying() -> Iterator[None]:
-    """Keep the calling thread on one core for a while; threads it starts meanwhile stay there."""
+def staying(cores: Cores | None = None) -> Iterator[None]:
+    """Keep the calling thread on these cores, or on one, for a while; threads it starts then stay there."""
     before = _now()
-    stay(drawn())
+    stay(drawn() if cores is None else cores)
     try:
         yield
     finally:

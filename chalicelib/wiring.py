@@ -69,8 +69,16 @@ def writers() -> ThreadPoolExecutor:
         writers_for(settings.memory_mb()),
         thread_name_prefix="write",
         initializer=one_core.stay,
-        initargs=(one_core.drawn(),),
+        initargs=(core(),),
     )
+
+
+@cache
+def core() -> frozenset[int]:
+    """The core of the writers and of the thread that decodes for them; empty where none can be chosen."""
+    from chalicelib import one_core
+
+    return one_core.drawn()
 
 
 def writers_for(memory_mb: int) -> int:
@@ -105,6 +113,7 @@ def reset() -> None:
         history_for_reading,
         quarantine,
         writers,
+        core,
         kinesis,
         _writing_client,
         _reading_client,

@@ -83,6 +83,8 @@ def remedy(error: BaseException | None = None) -> str:
         if is_local:
             return "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; a local endpoint takes any"
         return "set AWS_PROFILE, or sign in again"
+    if isinstance(error, ClientError) and error.response["Error"]["Code"] == "ValidationError":
+        return "mend what it names; the stack's parameters and their values are in infra/resources.yaml"
     if is_local:
         return "start the local pipeline with `make serve`, or name another stage with --stage"
     return "check --stage, and whose account and region these are (AWS_PROFILE, AWS_DEFAULT_REGION)"
@@ -98,7 +100,7 @@ def reported() -> Iterator[None]:
     except ClientError as exc:
         said = exc.response["Error"]
         what = f"{exc.operation_name} was refused: {said['Code']}: {said.get('Message', '')}"
-        raise CommandError(f"{what}; {remedy()}", EXIT_UNAVAILABLE) from exc
+        raise CommandError(f"{what}; {remedy(exc)}", EXIT_UNAVAILABLE) from exc
     except (BotoCoreError, LifecycleError) as exc:
         # Ours stand for botocore's, which know more about what helps.
         cause = exc.__cause__ if isinstance(exc, LifecycleError) else exc

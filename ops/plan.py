@@ -159,7 +159,7 @@ def notes(load: Load) -> list[str]:
     if fitting > 1 and load.average_s * load.linger_s < fitting:
         told.append(
             f"an aggregated record could hold {fitting} events, but on average fewer come while the producer "
-            f"waits {load.linger_s:g} s; our own producer does not aggregate"
+            f"waits {load.linger_s:g} s; our own (`--aggregate`) sends what it has when its input pauses"
         )
     told.append(
         "list prices without free tiers; not counted: KMS requests, data out of AWS, SNS, the archive"

@@ -13,7 +13,7 @@ import pytest
 
 from chalicelib.errors import ConfigurationError
 from cli import template
-from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE
+from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
 from local import stack as local_stack
 from ops import stack
 from ops.__main__ import main
@@ -128,6 +128,17 @@ def test_what_an_endpoint_cannot_make_can_be_left_out(
 
     assert apply("--dry-run", "--set", "Watching=off") == EXIT_OK
     assert not exists()
+
+
+def test_a_value_that_the_template_does_not_take_is_named_with_where_to_look(
+    aws_of_ops: None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert apply("--dry-run", "--set", "Watching=of") == EXIT_UNAVAILABLE
+
+    said = capsys.readouterr().err
+    assert "Watching" in said
+    assert "infra/resources.yaml" in said
+    assert "make serve" not in said
 
 
 def test_without_a_yes_nothing_is_applied(stages: Stages, capsys: pytest.CaptureFixture[str]) -> None:

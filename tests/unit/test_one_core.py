@@ -45,6 +45,16 @@ def test_all_writers_share_one_core_and_the_thread_that_decodes_goes_where_it_li
     assert os.sched_getaffinity(0) == cores
 
 
+def test_who_decodes_stays_with_the_writers_for_as_long_as_that_takes(cores: set[int]) -> None:
+    with one_core.staying(wiring.core()):
+        here = os.sched_getaffinity(0)
+        with ThreadPoolExecutor(1, initializer=one_core.stay, initargs=(wiring.core(),)) as pool:
+            assert of_each_thread(pool, 1) == [here]
+
+    assert len(here) == 1
+    assert os.sched_getaffinity(0) == cores
+
+
 def test_threads_started_while_staying_stay_and_the_caller_goes_free_again(cores: set[int]) -> None:
     with ThreadPoolExecutor(3) as pool, one_core.staying():
         answered = of_each_thread(pool, 3)

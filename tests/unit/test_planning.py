@@ -82,3 +82,11 @@ def test_the_number_of_alternatives_is_the_documents(capsys: pytest.CaptureFixtu
 
     assert "all 24" in DOCUMENT
     assert len(json.loads(capsys.readouterr().out)["alternatives"]) == 24
+
+
+def test_the_largest_event_of_one_write_unit_is_the_documents() -> None:
+    said = re.search(r"is (\d+) bytes larger .*? so (\d+) bytes are the largest event", TEXT)
+    assert said
+
+    assert int(said[1]) == capacity.ITEM_OVERHEAD_BYTES
+    assert [capacity.write_units(int(said[2]) + more) for more in (0, 1)] == [1, 2]
