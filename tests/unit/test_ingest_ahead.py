@@ -69,20 +69,23 @@ def test_requests_in_flight_follow_the_memory_and_with_it_the_cpu(memory_mb: int
     assert wiring.writers_for(memory_mb) == writers
 
 
-def test_the_largest_lambda_event_takes_a_few_times_its_own_size() -> None:
-    """Lambda delivers at most 6 MB, in Base64: here 15 records with 300 KB of metadata each."""
-    event = batch([wire(f"SN-{number}", metadata={"text": "x" * 300_000}) for number in range(15)])
-    size = len(json.dumps(event))
+def with_memory(event: dict[str, Any], quarantine: Any) -> tuple[ingest.Outcome, int]:
+    """What became of a Lambda event, and the most bytes that it took."""
     history: Any = SlowHistory()
-    quarantine: Any = None  # every record is an event
-
     tracemalloc.start()
     try:
         with ThreadPoolExecutor(1) as executor:
             outcome = ingest.ingest(from_lambda_event(event), history, quarantine, Deadline(60), executor)
-        _, most = tracemalloc.get_traced_memory()
+        return outcome, tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
+
+
+def test_the_largest_lambda_event_takes_a_few_times_its_own_size() -> None:
+    """Lambda delivers at most 6 MB, in Base64: here 15 records with 300 KB of metadata each."""
+    event = batch([wire(f"SN-{number}", metadata={"text": "x" * 300_000}) for number in range(15)])
+    size = len(json.dumps(event))
+    outcome, most = with_memory(event, quarantine=None)  # every record is an event
 
     assert outcome.stored == 15
     assert 5_900_000 < size < 6_291_556
@@ -101,16 +104,7 @@ def test_a_batch_of_aggregates_full_of_what_is_no_event_takes_no_more() -> None:
             set_aside.append(case)
             return True
 
-    history: Any = SlowHistory()
-    quarantine: Any = NoQuarantine()
-
-    tracemalloc.start()
-    try:
-        with ThreadPoolExecutor(1) as executor:
-            outcome = ingest.ingest(from_lambda_event(event), history, quarantine, Deadline(60), executor)
-        _, most = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
+    outcome, most = with_memory(event, NoQuarantine())
 
     assert outcome.records == 100_000
     assert len(set_aside) == 1000 + 99
