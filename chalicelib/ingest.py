@@ -9,18 +9,19 @@ Lambda resumes.
 
 from collections import deque
 from collections.abc import Iterable
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import Future
 from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
 
 from chalicelib import events, history
-from chalicelib.errors import RecordError, StorageError, UnfinishedBatchError
+from chalicelib.errors import RecordError, StorageError, UnavailableError, UnfinishedBatchError
 from chalicelib.history import History, Item, Written
 from chalicelib.quarantine import Case, Quarantine
 from chalicelib.records import Record, UserRecord
 from chalicelib.storage import Deadline
+from chalicelib.writers import Writers, is_back
 
 #: Requests that may wait or be in flight before decoding waits for the oldest: more than there are threads,
 #: so that none of them is idle, and 1,600 events at most.
@@ -53,13 +54,13 @@ def ingest(
     history_table: History,
     quarantine: Quarantine,
     deadline: Deadline,
-    executor: Executor,
+    writers: Writers,
 ) -> Outcome:
     """Give every record its place, or name it as unfinished once the deadline has passed.
 
     Raises nothing for a record or for DynamoDB; a bug of ours escapes, after the requests in flight.
     """
-    batch = _Batch(history_table, quarantine, deadline, executor)
+    batch = _Batch(history_table, quarantine, deadline, writers)
     try:
         for record in records:
             batch.add(record)
@@ -88,17 +89,18 @@ class _Batch:
     """The state of one `ingest`: what waits for a request, and what is in flight."""
 
     def __init__(
-        self, history_table: History, quarantine: Quarantine, deadline: Deadline, executor: Executor
+        self, history_table: History, quarantine: Quarantine, deadline: Deadline, writers: Writers
     ) -> None:
         self._history = history_table
         self._quarantine = quarantine
         self._deadline = deadline
-        self._executor = executor
+        self._writers = writers
         self._outcome = Outcome()
         self._keys: set[tuple[str, str]] = set()
         self._records: list[Record] = []  # of the next request
         self._items: list[Item] = []
         self._writes: deque[_Write] = deque()
+        self._calls: list[Future[Any]] = []  # all that may still be in flight
         self._poison: list[tuple[Record, RecordError]] = []
         self._alone: dict[str, list[tuple[Record, RecordError]]] = {}  # of aggregates, by their id
         self._count_alone = 0
@@ -132,7 +134,7 @@ class _Batch:
         while self._writes:
             self._take_oldest()
         for record, error, put in self._puts:
-            if put.result():
+            if is_back(put, self._deadline.patience_s()) and put.result():
                 self._outcome.quarantined.append((record, error))
             else:
                 self._outcome.unfinished.append(record)
@@ -140,8 +142,7 @@ class _Batch:
 
     def settle(self) -> None:
         """Wait for what is in flight: a sandbox is frozen between invocations, its sockets with it."""
-        wait([write.result for write in self._writes])
-        wait([put for _, _, put in self._puts])
+        self._writers.settle(self._calls, self._deadline.patience_s())
 
     def _keep_poison(self, record: Record, error: RecordError) -> None:
         if not isinstance(record, UserRecord):
@@ -166,15 +167,21 @@ class _Batch:
             self._take_oldest()
         items, self._items = self._items, []
         records, self._records = self._records, []
-        result = self._executor.submit(self._history.write, items, self._deadline)
+        result = self._writers.submit(self._history.write, items, self._deadline)
         self._writes.append(_Write(records, items, result))
+        self._calls.append(result)
 
     def _take_oldest(self) -> None:
         """Wait for the oldest request and note what became of its records."""
-        write = self._writes[0]
-        written = write.result.result()
-        self._writes.popleft()  # only now: what raised is still waited for
+        write = self._writes.popleft()
         outcome = self._outcome
+        if not is_back(write.result, self._deadline.patience_s()):
+            outcome.unfinished += write.records
+            outcome.last_error = UnavailableError(
+                "DynamoDB did not answer: a request outlasted its invocation"
+            )
+            return
+        written = write.result.result()
         outcome.throttled_requests += written.throttled_requests
         outcome.last_error = written.last_error or outcome.last_error
         elsewhere = set(written.unfinished)
@@ -189,8 +196,9 @@ class _Batch:
 
     def _set_aside(self, record: Record, error: RecordError) -> None:
         case = case_of(record, error.reason, str(error))
-        put = self._executor.submit(self._quarantine.put_patiently, case, self._deadline)
+        put = self._writers.submit(self._quarantine.put_patiently, case, self._deadline)
         self._puts.append((record, error, put))
+        self._calls.append(put)
 
 
 class _Write(NamedTuple):

@@ -26,6 +26,10 @@ RESERVE_S = 6.0
 #: Never kept back more than this share of the time given, so that a short timeout is not all reserve.
 RESERVE_SHARE = 0.4
 
+#: Of it, for the report alone: what has not been answered by then is unfinished.
+REPORT_S = 1.0
+REPORT_SHARE = 0.1
+
 FIRST_PAUSE_S = 0.05
 LONGEST_PAUSE_S = 3.0
 
@@ -51,11 +55,17 @@ class Deadline:
         self._clock = clock
         self._sleep = sleep
         self._uniform = uniform
-        self._ends_at = clock() + seconds - min(RESERVE_S, seconds * RESERVE_SHARE)
+        given_until = clock() + seconds
+        self._ends_at = given_until - min(RESERVE_S, seconds * RESERVE_SHARE)
+        self._report_at = given_until - min(REPORT_S, seconds * REPORT_SHARE)
 
     def remaining_s(self) -> float:
         """Seconds left for new attempts; negative once there are none."""
         return self._ends_at - self._clock()
+
+    def patience_s(self) -> float:
+        """Seconds left to wait for attempts that have begun; negative once the report is due."""
+        return self._report_at - self._clock()
 
     def attempts(self) -> Iterator[int]:
         """Count attempts from 0, pausing between them (backoff with full jitter), until time is up.

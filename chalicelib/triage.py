@@ -14,7 +14,6 @@ table remembers how far it got, so that a wide range never starts over.
 import time
 import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Executor
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -28,6 +27,7 @@ from chalicelib.quarantine import Quarantine
 from chalicelib.records import Record
 from chalicelib.reread import Gap, Shard
 from chalicelib.storage import Deadline
+from chalicelib.writers import Writers, is_back
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis.client import KinesisClient
@@ -75,7 +75,7 @@ class Triage:
         stream: str,
         history: History,
         quarantine: Quarantine,
-        executor: Executor,
+        writers: Writers,
         *,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
@@ -84,7 +84,7 @@ class Triage:
         self._stream = stream
         self._history = history
         self._quarantine = quarantine
-        self._executor = executor
+        self._writers = writers
         self._clock = clock
         self._sleep = sleep
 
@@ -110,8 +110,14 @@ class Triage:
         """
         started = self._clock()
         report = Report(message_id=message["messageId"], tally=Tally())
+        # On a thread, so that a read of the stream or of a bookmark that drips does not hold up the answer.
+        call = self._writers.submit(self._triage, message, report, deadline)
         try:
-            self._triage(message, report, deadline)
+            if is_back(call, deadline.patience_s()):
+                call.result()
+            else:
+                report.because = "an answer outlasted the invocation"
+                self._writers.settle([call], 0)
         except StorageError as exc:
             report.because = str(exc)
         report.seconds = self._clock() - started
@@ -174,7 +180,7 @@ class Triage:
     ) -> None:
         """Run records through ingest and count.  Raises StorageError when some are unfinished."""
         batch = list(records.from_get_records(pointers.stream, pointers.shard_id, read))
-        stored, quarantined = settle(batch, self._history, self._quarantine, deadline, self._executor)
+        stored, quarantined = settle(batch, self._history, self._quarantine, deadline, self._writers)
         tally.stored += stored
         for reason, count in quarantined.items():
             tally.quarantined[reason] = tally.quarantined.get(reason, 0) + count
@@ -187,7 +193,7 @@ class Triage:
 
 
 def settle(
-    batch: Sequence[Record], history: History, quarantine: Quarantine, deadline: Deadline, executor: Executor
+    batch: Sequence[Record], history: History, quarantine: Quarantine, deadline: Deadline, writers: Writers
 ) -> tuple[int, dict[str, int]]:
     """Give every record a verdict: how many were stored, and how many quarantined by reason.
 
@@ -195,7 +201,7 @@ def settle(
     StorageError when time runs out for some of them; running them again is harmless.
     """
     try:
-        outcome = ingest.ingest(batch, history, quarantine, deadline, executor)
+        outcome = ingest.ingest(batch, history, quarantine, deadline, writers)
     except LifecycleError:
         raise  # a missing setting, say: no record's fault
     except Exception:  # whatever a bug of ours raises on some record; the others must not wait for its fix
@@ -207,7 +213,7 @@ def settle(
         stored, counts = 0, dict[str, int]()
         middle = len(batch) // 2  # as Lambda bisects: a few runs, and not one for each record
         for half in (batch[:middle], batch[middle:]):
-            kept, quarantined = settle(half, history, quarantine, deadline, executor)
+            kept, quarantined = settle(half, history, quarantine, deadline, writers)
             stored += kept
             for reason, count in quarantined.items():
                 counts[reason] = counts.get(reason, 0) + count

@@ -4,7 +4,6 @@ The only place that builds AWS clients for deployed code.  Timeouts are explicit
 minute would outlive an invocation.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
 
     from chalicelib.history import History
     from chalicelib.quarantine import Quarantine
+    from chalicelib.writers import Writers
 
 #: A thread that writes for each so many MB of the function's memory.  Lambda gives a whole CPU for 1,769 MB,
 #: which makes a request of 25 events in three quarters of a millisecond; so one thread for 32 MB keeps the
@@ -28,8 +28,7 @@ FEWEST_WRITERS, MOST_WRITERS = 4, 32
 CONNECT_TIMEOUT_S = 1.0
 
 #: A batch of 25 large items takes DynamoDB a few hundred milliseconds; what takes longer will not come.  This
-#: is between two pieces of an answer: one that drips takes longer, until Lambda ends the invocation, and
-#: the batch comes again.
+#: is between two pieces of an answer: one that drips takes longer, and writers.py has what becomes of it.
 WRITE_TIMEOUT_S = 4.0
 
 #: A person is waiting: two quick tries serve better than one slow one.
@@ -61,16 +60,11 @@ def quarantine() -> "Quarantine":
 
 
 @cache
-def writers() -> ThreadPoolExecutor:
+def writers() -> "Writers":
     """The threads that requests in flight run on."""
-    from chalicelib import one_core
+    from chalicelib.writers import Writers
 
-    return ThreadPoolExecutor(
-        writers_for(settings.memory_mb()),
-        thread_name_prefix="write",
-        initializer=one_core.stay,
-        initargs=(core(),),
-    )
+    return Writers(writers_for(settings.memory_mb()), core())
 
 
 @cache

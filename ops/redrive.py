@@ -8,7 +8,6 @@ import argparse
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +22,7 @@ from chalicelib.quarantine import Quarantine
 from chalicelib.records import Record, UserRecord, deaggregate
 from chalicelib.storage import Deadline
 from chalicelib.triage import WITHOUT_RECORD, settle
+from chalicelib.writers import Writers
 from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from ops import aws, verdicts
 from ops.dry_run import NoHistory, NoQuarantine
@@ -90,8 +90,7 @@ def prospect(data: bytes, table: History) -> Prospect:
 
 def _prospect_of_an_aggregate(inside: Sequence[Record]) -> Prospect:
     """What would become of the records in it; invalid while the aggregate would come back as it is."""
-    with ThreadPoolExecutor(1) as executor:
-        kept, quarantined = settle(inside, NoHistory(), NoQuarantine(), Deadline(PATIENCE_S), executor)
+    kept, quarantined = settle(inside, NoHistory(), NoQuarantine(), Deadline(PATIENCE_S), Writers(1))
     cases = ", ".join(f"{count} {reason}" for reason, count in sorted(quarantined.items()))
     because = f"{kept} events in this aggregate, and in quarantine {cases or 'nothing'}"
     is_invalid = not kept or "invalid_aggregate" in quarantined

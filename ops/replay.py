@@ -154,11 +154,12 @@ def _ingest(dry_run: bool) -> "Callable[[Sequence[Record]], tuple[int, dict[str,
     """What is done with a batch; the same code for a dry run, on tables that keep nothing."""
     from chalicelib import triage
     from chalicelib.storage import Deadline
+    from chalicelib.writers import Writers
     from ops import aws
     from ops.dry_run import NoHistory, NoQuarantine
 
     history, quarantine = (NoHistory(), NoQuarantine()) if dry_run else (aws.history(), aws.quarantine())
-    writers = ThreadPoolExecutor(SHARDS_AT_ONCE, thread_name_prefix="write")
+    writers = Writers(SHARDS_AT_ONCE)
 
     def settle(batch: "Sequence[Record]") -> tuple[int, dict[str, int]]:
         return triage.settle(batch, history, quarantine, Deadline(PATIENCE_S), writers)

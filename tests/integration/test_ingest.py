@@ -4,7 +4,6 @@ import os
 import random
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
@@ -19,6 +18,7 @@ from chalicelib.ingest import MOST_ALONE, Outcome, ingest
 from chalicelib.quarantine import Case, Quarantine
 from chalicelib.records import from_lambda_event
 from chalicelib.storage import Deadline
+from chalicelib.writers import Writers
 from tests import faults
 from tests.lambda_events import batch, record, sequence_numbers, wire
 
@@ -52,7 +52,7 @@ class Tables:
         self.now = 0.0
         self.pauses: list[float] = []
         self._lock = threading.Lock()
-        self.executor = ThreadPoolExecutor(4)
+        self.writers = Writers(4)
 
     def ingest(self, event: dict[str, Any], seconds: float = 60) -> Outcome:
         # Jitter at its most, so that the waits can be told.
@@ -62,7 +62,7 @@ class Tables:
             History(self.client, settings.history_table()),
             Quarantine(self.client, settings.quarantine_table()),
             deadline,
-            self.executor,
+            self.writers,
         )
 
     def _wait(self, seconds: float) -> None:
@@ -76,7 +76,6 @@ def tables(stage: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tables]:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     tables = Tables()
     yield tables
-    tables.executor.shutdown()
     tables.client.close()
 
 

@@ -4,7 +4,6 @@ import json
 import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import boto3
@@ -20,6 +19,7 @@ from chalicelib.quarantine import Quarantine
 from chalicelib.records import Record
 from chalicelib.storage import Deadline
 from chalicelib.triage import Report, Triage
+from chalicelib.writers import Writers
 from tests import faults
 from tests.dead_letters import Stream, sqs_event, text
 from tests.lambda_events import wire
@@ -84,7 +84,7 @@ class Handler:
     def __init__(self) -> None:
         self.dynamodb = boto3.client("dynamodb")
         self.kinesis = boto3.client("kinesis")
-        self.executor = ThreadPoolExecutor(4)
+        self.writers = Writers(4)
         self.now = 0.0
 
     def run(self, event: dict[str, Any], seconds: float = 60) -> list[Report]:
@@ -94,7 +94,7 @@ class Handler:
             settings.stream_name(),
             History(self.dynamodb, settings.history_table()),
             Quarantine(self.dynamodb, settings.quarantine_table()),
-            self.executor,
+            self.writers,
             sleep=self._wait,
         )
         return triaging.messages(event["Records"], deadline, "request-1")
@@ -108,7 +108,6 @@ def handler(stage: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Handler]:
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     handler = Handler()
     yield handler
-    handler.executor.shutdown()
     handler.dynamodb.close()
     handler.kinesis.close()
 

@@ -33,6 +33,7 @@ STORING = {
         "observability",
     ),
     *("one_core", "quarantine", "raw_call", "records", "settings", "storage", "tracing", "wiring"),
+    "writers",
 }
 READING = {
     *("api", "auth", "batch_write", "cursors", "errors", "events", "history", "lifecycle", "metrics"),

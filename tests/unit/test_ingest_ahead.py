@@ -4,7 +4,6 @@ import json
 import time
 import tracemalloc
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -15,6 +14,7 @@ from chalicelib.cases import Case
 from chalicelib.history import MAX_BATCH_ITEMS, Item, Written
 from chalicelib.records import Record, from_lambda_event
 from chalicelib.storage import Deadline
+from chalicelib.writers import Writers
 from tests.lambda_events import batch, wire
 
 
@@ -55,9 +55,9 @@ def test_a_batch_of_10_000_records_is_not_held_in_memory_as_items() -> None:
     history: Any = SlowHistory()
     quarantine: Any = None  # every record is an event
 
-    with ThreadPoolExecutor(1) as executor:
-        executor.submit(until_nothing_more_is_taken, history)  # the only thread that writes
-        outcome = ingest.ingest(history.records(10_000), history, quarantine, Deadline(60), executor)
+    writers = Writers(1)
+    writers.submit(until_nothing_more_is_taken, history)  # on the only thread that writes
+    outcome = ingest.ingest(history.records(10_000), history, quarantine, Deadline(60), writers)
 
     assert (outcome.records, outcome.stored) == (10_000, 10_000)
     assert outcome.types == {"production": 10_000}
@@ -74,8 +74,7 @@ def with_memory(event: dict[str, Any], quarantine: Any) -> tuple[ingest.Outcome,
     history: Any = SlowHistory()
     tracemalloc.start()
     try:
-        with ThreadPoolExecutor(1) as executor:
-            outcome = ingest.ingest(from_lambda_event(event), history, quarantine, Deadline(60), executor)
+        outcome = ingest.ingest(from_lambda_event(event), history, quarantine, Deadline(60), Writers(1))
         return outcome, tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from chalicelib import one_core, wiring
+from chalicelib.writers import Writers
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a thread be kept on a core")
 
@@ -20,7 +21,7 @@ def cores() -> set[int]:
     return available
 
 
-def of_each_thread(pool: ThreadPoolExecutor, threads: int) -> list[set[int]]:
+def of_each_thread(pool: ThreadPoolExecutor | Writers, threads: int) -> list[set[int]]:
     together = threading.Barrier(threads)
 
     def mine() -> set[int]:
@@ -36,8 +37,7 @@ def test_all_writers_share_one_core_and_the_thread_that_decodes_goes_where_it_li
 ) -> None:
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
     wiring.reset()
-    with wiring.writers() as writers:
-        answered = of_each_thread(writers, 4)
+    answered = of_each_thread(wiring.writers(), 4)
     wiring.reset()
 
     assert answered == [answered[0]] * 4

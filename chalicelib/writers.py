@@ -1,0 +1,43 @@
+"""The threads that requests in flight run on, and what becomes of a request that outlasts its invocation.
+
+A client's timeout is between two pieces of an answer, so one that drips takes as long as it likes, and
+nothing can end it from outside.  The invocation ends without it: it keeps its thread, and what comes later
+gets new ones.  What it may still write then does no harm, because an event's key is its content.
+"""
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, TypeVar
+
+from chalicelib import one_core
+
+Answer = TypeVar("Answer")
+
+
+class Writers:
+    """Up to `count` calls at once, each on a thread; safe to use from several."""
+
+    def __init__(self, count: int, cores: one_core.Cores = frozenset()) -> None:
+        """Threads start when there is something to do, and stay on these cores, or where they like."""
+        self._count = count
+        self._cores = cores
+        self._threads = self._new_threads()
+
+    def submit(self, call: Callable[..., Answer], *args: Any) -> "Future[Answer]":
+        """Have a thread make this call as soon as one is free."""
+        return self._threads.submit(call, *args)
+
+    def settle(self, calls: Iterable["Future[Any]"], seconds: float) -> None:
+        """Wait for calls, so long at most; the threads of those that have not come back are left to them."""
+        if wait(calls, max(0.0, seconds)).not_done:
+            self._threads = self._new_threads()  # the old ones end with their last call
+
+    def _new_threads(self) -> ThreadPoolExecutor:
+        return ThreadPoolExecutor(
+            self._count, thread_name_prefix="write", initializer=one_core.stay, initargs=(self._cores,)
+        )
+
+
+def is_back(call: "Future[Any]", seconds: float) -> bool:
+    """Whether a call has come back, waited for so long at most."""
+    return call.done() or call in wait([call], max(0.0, seconds)).done
