@@ -7,6 +7,7 @@ gets new ones.  What it may still write then does no harm, because an event's ke
 
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import TimeoutError as NotBackError  # the built-in one since Python 3.11
 from typing import Any, TypeVar
 
 from chalicelib import one_core
@@ -40,4 +41,8 @@ class Writers:
 
 def is_back(call: "Future[Any]", seconds: float) -> bool:
     """Whether a call has come back, waited for so long at most."""
-    return call.done() or call in wait([call], max(0.0, seconds)).done
+    try:
+        call.exception(max(0.0, seconds))  # waits; what the call itself has raised is returned
+    except NotBackError:
+        return False
+    return True
