@@ -116,6 +116,7 @@ class Story:
         self._is_drained = True
         self._redriven = 0
         self._in_outage = 0
+        self._failed_in_outage = 0
         self.figures: dict[str, Any] = {}
 
     def tell(self) -> bool:
@@ -208,10 +209,11 @@ class Story:
         self._board.switch(Faults())
         counts = self._watch.counts()
         self._in_outage = counts.invocations - before.invocations
+        self._failed_in_outage = counts.failed_invocations - before.failed_invocations
         self._say(
             f"{OUTAGE_EVENTS:,} events arrived meanwhile, {self._board.counts().get('outage', 0):,} requests "
             f"went unanswered.  The functions waited it out: {self._in_outage} invocations in all, "
-            f"{counts.failed_invocations - before.failed_invocations} of them failed, and everything was "
+            f"{self._failed_in_outage} of them failed, and everything was "
             f"stored {time.monotonic() - began:.0f} s after the first event."
         )
 
@@ -242,6 +244,7 @@ class Story:
             "redriven": self._redriven,
             "outage_seconds": OUTAGE_S,
             "outage_invocations": self._in_outage,
+            "outage_failed_invocations": self._failed_in_outage,
             "outage_requests_unanswered": self._board.counts().get("outage", 0),
             "drained": self._is_drained,
             "seconds": round(time.monotonic() - began, 1),
