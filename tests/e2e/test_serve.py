@@ -16,6 +16,7 @@ import pytest
 from chalicelib import events
 from local import endpoint
 from producer.lives import lives
+from tests.headings import says
 from tests.processes import alive, command_lines, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -179,6 +180,7 @@ def test_when_the_endpoint_dies_serve_says_what_is_lost_and_ends(
         f"error: the AWS endpoint at {first.endpoint} is gone; what was put since its last orderly stop is "
         "lost where its state was not saved; start it again with `make serve`"
     )
+    assert says("the AWS endpoint at … is gone", said)
     assert "Traceback" not in said
     assert "saving the state" not in said
     assert until(lambda: alive(processes) == {})
@@ -203,6 +205,7 @@ def test_where_nothing_answers_at_the_address_given_the_remedy_is_named(home: Pa
         f"error: no AWS endpoint answers at {url}, where AWS_ENDPOINT_URL says it is; start that one, or "
         "unset the variable to have one started here\n"
     )
+    assert says("no AWS endpoint answers", ran.stderr)
 
 
 def test_two_at_once_and_reset_while_one_runs_are_refused_in_a_sentence(serve: Serve, home: Path) -> None:
@@ -220,6 +223,7 @@ def test_two_at_once_and_reset_while_one_runs_are_refused_in_a_sentence(serve: S
         assert second.stderr == (
             f"error: a pipeline is running from {home}; stop it first (Ctrl-C where it runs)\n"
         )
+        assert says("a pipeline is running", second.stderr)
 
 
 def test_reset_forgets_what_was_stored(serve: Serve, home: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from chalicelib import settings
 from ops import aws, dead_letters
 from tests.dead_letters import Stream, text
+from tests.headings import says
 from tests.lambda_events import wire
 from tests.operators import Operator
 
@@ -128,6 +129,7 @@ def test_a_message_that_looking_has_brought_to_its_last_receive_is_told(
 
     assert ran.out.splitlines()[1].endswith("10/10")
     assert "1 of them will be parked at the next receive; `dead-letters redrive` brings them back" in ran.err
+    assert says("… of them will be parked", ran.err)
 
 
 def test_counting_receives_nothing(ops: Operator, queues: Queues, stream: Stream) -> None:

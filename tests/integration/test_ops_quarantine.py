@@ -19,6 +19,7 @@ from chalicelib.storage import Deadline
 from cli.stage import ROOT
 from ops import aws, quarantine
 from tests.dead_letters import Stream
+from tests.headings import says
 from tests.lambda_events import batch, wire
 from tests.operators import Operator
 
@@ -446,6 +447,7 @@ def test_a_closed_case_is_neither_redriven_nor_discarded_again(ops: Operator, st
 
     assert redriven.code == discarded.code == 1
     assert f"{id_}  cannot be redriven: it is discarded already by ada" in redriven.out
+    assert says("it is … already", redriven.out)
     assert discarded.out == f"{id_}  cannot be discarded: it is discarded already\n"
     assert on_the_stream(stream) == []
     assert len(case(id_).trail) == 1
@@ -504,6 +506,7 @@ def test_two_corrections_of_one_case_at_once_are_both_sent_and_the_second_is_tol
     ran = ops("quarantine", "redrive", id_, "--edit", str(tmp_path / "ben"), "--who", "ben")
 
     assert f"meanwhile: `quarantine show {id_}` has what they did" in ran.out
+    assert says("; somebody closed the case", ran.out)
     assert "both are events now, and a void takes one out" in ran.out
     assert sorted(data for data, _ in on_the_stream(stream)) == sorted(texts.values())
     assert [deed.who for deed in case(id_).trail] == ["ada"]
@@ -576,6 +579,7 @@ def test_a_stream_that_is_gone_is_one_sentence_and_the_case_stays_open(ops: Oper
 
     assert ran.code == 3
     assert "PutRecord was refused: ResourceNotFoundException" in ran.err
+    assert says("… was refused", ran.err)
     assert "make serve" in ran.err
     assert "Traceback" not in ran.err
     assert case(id_).status == "open"
@@ -588,6 +592,7 @@ def test_a_table_that_is_missing_is_one_sentence(ops: Operator) -> None:
 
     assert (ran.code, ran.out) == (3, "")
     assert f"there is no table {os.environ['LIFECYCLE_HISTORY_TABLE']}, or no no-such-table: " in ran.err
+    assert says("there is no table …", ran.err)
     assert "ResourceNotFoundException" in ran.err
     assert ran.err.count("\n") == 1
 

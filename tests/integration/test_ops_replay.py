@@ -11,6 +11,7 @@ import pytest
 from chalicelib import events, settings, wiring
 from ops import aws, replay
 from tests.dead_letters import Stream
+from tests.headings import says
 from tests.lambda_events import wire
 from tests.operators import Operator
 
@@ -173,6 +174,7 @@ def test_a_stream_that_is_gone_is_one_sentence(ops: Operator, streams: list[Stre
 
     assert (ran.code, ran.out) == (3, "")
     assert ran.err.startswith(f"error: there is no stream {streams[0].name}; start the local pipeline")
+    assert says("there is no stream …", ran.err)
     assert ran.err.count("\n") == 1
 
 
@@ -181,6 +183,7 @@ def test_asking_for_more_than_the_stream_holds_is_told(ops: Operator, streams: l
 
     assert ran.code == 0
     assert "the stream holds 168 hours" in ran.err
+    assert says("the stream holds …", ran.err)
 
 
 def test_every_example_of_the_help_runs(ops: Operator, streams: list[Stream]) -> None:

@@ -14,6 +14,7 @@ import pytest
 from app import app
 from chalicelib import settings
 from cli import exits, template
+from tests import headings
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -243,15 +244,25 @@ def test_every_test_and_module_that_a_document_names_exists(document: Path) -> N
 
 
 def test_every_heading_in_troubleshooting_is_a_text_that_the_code_says() -> None:
-    headings = re.findall(r"^## (.*)$", (ROOT / "docs" / "troubleshooting.md").read_text(), re.M)
+    found = re.findall(r"^## (.*)$", (ROOT / "docs" / "troubleshooting.md").read_text(), re.M)
 
-    assert len(headings) > 20
-    for heading in headings:
+    assert len(found) > 20
+    for heading in found:
         assert heading.startswith("`"), heading
         assert heading.endswith("`"), heading
         assert len(heading.replace("…", "")) > 15, heading
         pattern = "(?s:.*)".join(re.escape(part) for part in heading.strip("`").split("…"))
         assert any(re.search(pattern, text) for text in said()), heading
+
+
+def test_for_every_heading_in_troubleshooting_a_test_makes_the_code_say_it() -> None:
+    looked_for = {
+        headings.beginning(start)
+        for path in ROOT.glob("tests/**/test_*.py")
+        for start in re.findall(r'assert says\(\s*"([^"]+)"', path.read_text())
+    }
+
+    assert set(headings.headings()) - looked_for == set()
 
 
 def _anchor(heading: str) -> str:

@@ -15,6 +15,7 @@ from ops import aws
 from ops.__main__ import main, parser
 from ops.arguments import moment_ms, positive, rate, sentence
 from ops.output import CommandError, duration, printable, when
+from tests.headings import says
 
 
 def commands(of: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
@@ -101,6 +102,7 @@ def test_a_stage_that_is_not_configured_is_one_sentence(capsys: pytest.CaptureFi
     captured = capsys.readouterr()
     assert (code, captured.out) == (2, "")
     assert captured.err.startswith("error: stage 'moon' is not in .chalice/config.json")
+    assert says("stage '…' is not in .chalice", captured.err)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +121,7 @@ def test_what_is_about_deployed_stages_says_so_of_the_laptops_own(
         "error: stage 'local' is not in infra/stages.json; it has dev, prod: name one with --stage. "
         "The laptop's own is not deployed; `make serve` makes it\n"
     )
+    assert says("stage '…' is not in infra", captured.err)
 
 
 @pytest.mark.parametrize(
