@@ -3,8 +3,10 @@
 import argparse
 import ast
 import importlib
+import os
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -30,6 +32,11 @@ COMMANDS = ("producer", "local", "ops", "benchmarks")
 
 #: Where texts come from that people see.
 SPEAKING = ("chalicelib", "cli", "producer", "local", "ops")
+
+#: `make test` is a make too, and what it was called with is not for these.
+WITHOUT_MAKE = {
+    name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+}
 
 name_of = {"argvalues": DOCUMENTS, "ids": [path.name for path in DOCUMENTS]}
 
@@ -165,6 +172,58 @@ def test_every_make_target_is_in_the_documents_and_none_that_is_not_there() -> N
     assert {"demo", "serve", "test", "check"} <= targets
     assert mentioned - targets == set()
     assert targets - mentioned == set()
+
+
+def mentioned_make_lines() -> list[str]:
+    """Every `make TARGET NAME=…` of the documents."""
+    found = re.findall(r"`(make [a-z-]+(?: [A-Z]+=[^`]*)+)`", EVERYTHING)
+    found += re.findall(r"^ {4}(make [a-z-]+(?: [A-Z]+=(?:\"[^\"]*\"|\S+))+)", EVERYTHING, re.M)
+    return sorted({" ".join(line.split()) for line in found})
+
+
+@pytest.mark.parametrize("line", mentioned_make_lines())
+def test_what_make_is_given_in_the_documents_is_taken_by_the_command_that_it_runs(line: str) -> None:
+    # What it would run; that everything is installed is no part of it.
+    would = [
+        *shlex.split(line),
+        "--no-print-directory",
+        "-n",
+        "-o",
+        ".venv/.ready",
+        "-o",
+        "node_modules/.ready",
+    ]
+    ran = subprocess.run(would, cwd=ROOT, capture_output=True, text=True, check=True, env=WITHOUT_MAKE)
+    [_, _, package, *arguments] = shlex.split(ran.stdout)
+
+    if package in COMMANDS:
+        parser(package).parse_args(arguments)
+    else:  # `make test` takes what pytest takes: files and words
+        assert package == "pytest"
+        paths = [ROOT / word for word in arguments if word.startswith("tests/")]
+        assert paths
+        assert all(path.exists() for path in paths)
+
+
+def test_the_make_lines_are_found_where_they_stand() -> None:
+    assert {"make package STAGE=prod", "make produce EVENTS=100000"} <= set(mentioned_make_lines())
+    assert len(mentioned_make_lines()) > 10
+
+
+def test_contributing_says_where_everything_is() -> None:
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("## Where things are\n")[2]
+    named = set(re.findall(r"^\| `([^`]+)` \|", table, re.M))
+    packages = {f"{path.parent.name}/" for path in ROOT.glob("*/__init__.py")}
+
+    assert all((ROOT / name).exists() for name in named)
+    assert packages - named == set()
+    assert {"unit", "integration", "e2e"} == {
+        path.name for path in (ROOT / "tests").glob("*/") if has_tests(path)
+    }
+
+
+def has_tests(directory: Path) -> bool:
+    return next(directory.glob("test_*.py"), None) is not None
 
 
 def test_every_alarm_has_a_section_and_every_section_an_alarm() -> None:
