@@ -3,14 +3,13 @@
 import json
 import shlex
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
 
 from chalicelib import settings
-from ops import aws, dead_letters
+from ops import dead_letters
 from tests.dead_letters import Stream, text
 from tests.headings import says
 from tests.lambda_events import wire
@@ -38,19 +37,8 @@ class Queues:
 
 
 @pytest.fixture
-def stream(stage: str) -> Stream:
-    return Stream()
-
-
-@pytest.fixture
 def queues(stage: str) -> Queues:
     return Queues()
-
-
-@pytest.fixture
-def ops(stage: str, capsys: pytest.CaptureFixture[str]) -> Iterator[Operator]:
-    yield Operator(capsys)
-    aws.reset()
 
 
 def dead_letter(stream: Stream, hours_ago: float = 1, **batch: Any) -> dict[str, Any]:
