@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops import bill
-from ops.bill import ON_DEMAND, PROVISIONED, Alternative, Load
+from ops import bill, sizing
+from ops.sizing import ON_DEMAND, PROVISIONED, Alternative, Load
 from tests.billing import FIRST_S, SECONDS, US_EAST_1
 
 DEPLOYED = Alternative(ON_DEMAND, False, ON_DEMAND, 1024)
@@ -20,7 +20,7 @@ GIB = 1_073_741_824
 def bill_of(choice: Alternative, load: Load | None = None) -> dict[str, tuple[float, float]]:
     """Quantity and dollars by what is billed and its price key."""
     load = load or Load()
-    lines = bill.bill(load, bill.design(load, choice), US_EAST_1)
+    lines = bill.bill(load, sizing.design(load, choice), US_EAST_1)
     return {f"{line.what}: {line.price}": (float(line.quantity), float(line.usd)) for line in lines}
 
 
@@ -127,13 +127,13 @@ def test_a_day_of_retention_costs_nothing_extra() -> None:
     st.integers(1, 10**10),
     st.integers(1, 20_000),
     st.integers(1, 10**6),
-    st.sampled_from(list(bill.alternatives())),
+    st.sampled_from(list(sizing.alternatives())),
 )
 def test_more_events_or_larger_ones_never_cost_less(
     count: int, size: int, burst: int, choice: Alternative
 ) -> None:
     def cost(load: Load) -> Decimal:
-        return bill.total(bill.bill(load, bill.design(load, choice), US_EAST_1))
+        return bill.total(bill.bill(load, sizing.design(load, choice), US_EAST_1))
 
     least = cost(Load(events_a_month=count, event_bytes=size, burst=burst))
 

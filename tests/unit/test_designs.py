@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops import bill, capacity, plan, scenario
-from ops.bill import ON_DEMAND, PROVISIONED, Alternative, Load
+from ops import bill, capacity, plan, scenario, sizing
 from ops.scenario import Settings
 from ops.simulate import handler_times
 from ops.simulation import simulate
+from ops.sizing import ON_DEMAND, PROVISIONED, Alternative, Load
 from tests.billing import FIRST_S, SECONDS, US_EAST_1
 
 
@@ -26,7 +26,7 @@ def test_the_cheapest_that_meets_the_target_stands_first() -> None:
 
 
 def test_a_burst_that_a_new_table_cannot_take_asks_for_warm_throughput() -> None:
-    design = bill.design(Load(burst=1_000_000), Alternative(PROVISIONED, False, ON_DEMAND, 1024))
+    design = sizing.design(Load(burst=1_000_000), Alternative(PROVISIONED, False, ON_DEMAND, 1024))
 
     # (1,000,000 / 59.0967 + 7.61) x 1.2, rounded up: 60 s without the first batch's, with the one at once.
     assert design.write_units_s == math.ceil((1e6 / (61 - FIRST_S) + 20_000_000 / SECONDS) * 1.2) == 20_315
@@ -34,11 +34,11 @@ def test_a_burst_that_a_new_table_cannot_take_asks_for_warm_throughput() -> None
     assert design.is_enough
 
 
-@given(st.sampled_from(list(bill.alternatives())), st.integers(1_000, 10**7), st.integers(1, 3600))
+@given(st.sampled_from(list(sizing.alternatives())), st.integers(1_000, 10**7), st.integers(1, 3600))
 def test_a_sized_design_stores_the_burst_in_time_or_says_why_not(
     choice: Alternative, burst: int, within_s: int
 ) -> None:
-    design = bill.design(Load(burst=burst, within_s=within_s), choice)
+    design = sizing.design(Load(burst=burst, within_s=within_s), choice)
 
     assert design.is_enough == (not design.shortcomings)
     if design.is_enough:
@@ -46,7 +46,7 @@ def test_a_sized_design_stores_the_burst_in_time_or_says_why_not(
 
 
 @given(
-    st.sampled_from([each for each in bill.alternatives() if each.stream == PROVISIONED]).filter(
+    st.sampled_from([each for each in sizing.alternatives() if each.stream == PROVISIONED]).filter(
         lambda choice: choice.memory_mb > 512
     )
 )
@@ -54,7 +54,7 @@ def test_a_provisioned_stream_stores_a_burst_in_any_time_from_two_and_a_half_sec
     choice: Alternative,
 ) -> None:
     for within_s in (2.5, 3, 4, 5, 6, 6.3, 7, 8, 10, 15, 20, 30, 60):
-        design = bill.design(Load(within_s=within_s), choice)
+        design = sizing.design(Load(within_s=within_s), choice)
 
         assert design.is_enough
         assert design.drain_s <= within_s
@@ -62,7 +62,7 @@ def test_a_provisioned_stream_stores_a_burst_in_any_time_from_two_and_a_half_sec
 
 def test_more_time_never_needs_more() -> None:
     choice = Alternative(PROVISIONED, False, PROVISIONED, 1024)
-    designs = [bill.design(Load(within_s=tenths / 10), choice) for tenths in range(20, 900)]
+    designs = [sizing.design(Load(within_s=tenths / 10), choice) for tenths in range(20, 900)]
 
     assert all(design.is_enough for design in designs)
     for less, more in itertools.pairwise(designs):
@@ -74,7 +74,7 @@ def test_more_time_never_needs_more() -> None:
 def test_what_is_planned_stores_the_burst_in_time_when_it_is_simulated(
     within_s: float, producers: int
 ) -> None:
-    design = bill.design(Load(within_s=within_s), Alternative(PROVISIONED, False, ON_DEMAND, 1024))
+    design = sizing.design(Load(within_s=within_s), Alternative(PROVISIONED, False, ON_DEMAND, 1024))
     handler_s, record_s = handler_times(1024)
     pipeline = Settings(
         shards=design.shards,
@@ -92,7 +92,7 @@ def test_what_is_planned_stores_the_burst_in_time_when_it_is_simulated(
 
 
 def test_what_the_first_batch_alone_takes_longer_than_is_said() -> None:
-    design = bill.design(Load(within_s=1.5), Alternative(PROVISIONED, False, ON_DEMAND, 1024))
+    design = sizing.design(Load(within_s=1.5), Alternative(PROVISIONED, False, ON_DEMAND, 1024))
 
     assert design.shortcomings == ("reading and storing the first batch alone take 1.9 s",)
 
@@ -100,5 +100,5 @@ def test_what_the_first_batch_alone_takes_longer_than_is_said() -> None:
 def test_a_burst_smaller_than_a_batch_does_not_wait_for_a_full_one() -> None:
     slow = Alternative(PROVISIONED, False, ON_DEMAND, 512)
 
-    assert not bill.design(Load(burst=10_000, within_s=1.9), slow).is_enough
-    assert bill.design(Load(burst=10, within_s=1.9), slow).is_enough
+    assert not sizing.design(Load(burst=10_000, within_s=1.9), slow).is_enough
+    assert sizing.design(Load(burst=10, within_s=1.9), slow).is_enough

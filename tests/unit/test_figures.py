@@ -19,10 +19,10 @@ from chalicelib.ingest import MOST_ALONE, REQUESTS_AHEAD
 from cli import template
 from cli.stage import CONFIG
 from local.__main__ import parser
-from ops import bill, capacity, functions
-from ops.bill import PROVISIONED, Load
+from ops import bill, capacity, functions, sizing
 from ops.capacity import MB
 from ops.prices import PriceList
+from ops.sizing import PROVISIONED, Load
 from producer.putter import IN_FLIGHT
 from tests.lambda_events import wire
 
@@ -135,7 +135,7 @@ def sentences() -> list[tuple[str, str]]:
         ("docs/troubleshooting.md", f"After {IN_WORDS[receives]} receives the message is parked"),
         ("docs/planning.md", f"default load is {load.events_a_month // 10**6} million events a month"),
         ("docs/planning.md", f"bursts of {load.burst:,}, each stored within {load.within_s:g} s"),
-        ("docs/planning.md", f"{IN_WORDS[len(bill.MEMORY_MB)]} sizes of memory"),
+        ("docs/planning.md", f"{IN_WORDS[len(sizing.MEMORY_MB)]} sizes of memory"),
         ("docs/planning.md", f"with {capacity.WRITE_LATENCY_S * 1000:g} ms for DynamoDB"),
         ("docs/planning.md", f"new on-demand stream takes {warm * capacity.SHARD_IN_BYTES_S // MB} MB or"),
         ("docs/planning.md", f"or {warm * capacity.SHARD_IN_RECORDS_S:,} records a second, a new on-demand"),
@@ -228,8 +228,8 @@ def test_every_alarm_s_sentence_is_compared() -> None:
 
 def test_the_largest_line_after_a_year_is_storage_with_its_recovery() -> None:
     load = Load(months_kept=12)
-    choice = next(each for each in bill.alternatives() if each.table != PROVISIONED)
-    lines = bill.bill(load, bill.design(load, choice), PriceList("us-east-1"))
+    choice = next(each for each in sizing.alternatives() if each.table != PROVISIONED)
+    lines = bill.bill(load, sizing.design(load, choice), PriceList("us-east-1"))
     largest = sorted(lines, key=lambda line: -line.usd)[:2]
 
     assert "it is the largest line, together with point-in-time recovery" in text("docs/planning.md")

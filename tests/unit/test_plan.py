@@ -7,9 +7,9 @@ import pytest
 
 from chalicelib.metrics import NAMES
 from cli import template
-from ops import bill, plan
+from ops import plan, sizing
 from ops.__main__ import parser
-from ops.bill import Load
+from ops.sizing import Load
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str]:
@@ -34,7 +34,7 @@ def test_the_defaults_are_those_of_the_deployed_description() -> None:
     assert load.retention_hours == parameters["RetentionHours"]["Default"]
     assert resources["History"]["Properties"]["PointInTimeRecoverySpecification"]
     billed = {"IsWatched": load.alarm_metrics, "IsCapacityWatched": load.capacity_alarm_metrics}
-    assert billed == metrics, "infra/ has other alarms: change the defaults of bill.Load"
+    assert billed == metrics, "infra/ has other alarms: change the defaults of sizing.Load"
     assert load.custom_metrics == len(NAMES)
     assert load.dashboards == len(dashboards)
 
@@ -47,7 +47,7 @@ def test_the_deployed_function_is_one_of_the_alternatives() -> None:
     deployed = plan.deployed_alternative()
 
     assert (deployed.memory_mb, deployed.batch_size) == (settings.memory_mb, settings.batch_size)
-    assert deployed in set(bill.alternatives())
+    assert deployed in set(sizing.alternatives())
 
 
 def test_the_examples_of_the_help_are_commands_that_exist() -> None:

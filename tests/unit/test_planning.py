@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ops import bill, capacity, prices, scenario, simulated_producer
+from ops import capacity, prices, scenario, simulated_producer, sizing
 from ops.__main__ import main, parser
-from ops.bill import PROVISIONED, Alternative, Load
+from ops.sizing import PROVISIONED, Alternative, Load
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "planning.md").read_text()
 TEXT = " ".join(DOCUMENT.split())
@@ -82,7 +82,7 @@ def test_what_no_shard_makes_shorter_is_as_long_as_the_document_says() -> None:
     assert said
     hopeless = Alternative(PROVISIONED, False, PROVISIONED, 1024)
 
-    reasons = bill.design(Load(within_s=1.0), hopeless).shortcomings
+    reasons = sizing.design(Load(within_s=1.0), hopeless).shortcomings
     assert reasons == (f"reading and storing the first batch alone take {said[1]} s",)
 
 

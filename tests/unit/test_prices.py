@@ -9,9 +9,9 @@ import pytest
 from chalicelib.errors import ConfigurationError
 from ops import plan, prices
 from ops.__main__ import parser
-from ops.bill import Load
 from ops.output import CommandError
 from ops.prices import PriceList
+from ops.sizing import Load
 
 
 def test_every_price_names_a_page_and_the_day_it_was_read() -> None:
