@@ -11,11 +11,9 @@ import boto3
 from botocore.exceptions import ClientError
 
 from producer.entry import Entry
-from producer.putter import (
-    MAX_RECORDS,
-    Putter,
-)
+from producer.putter import Putter
 from producer.send import client
+from producer.waiting import MAX_RECORDS
 
 STREAM = f"lifecycle-putter-{uuid.uuid4().hex[:8]}"
 

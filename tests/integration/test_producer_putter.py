@@ -8,16 +8,10 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from producer.entry import MAX_RECORD_BYTES, Entry
-from producer.putter import (
-    IN_FLIGHT,
-    MAX_RECORDS,
-    MAX_REQUEST_BYTES,
-    OLDER_MAX_REQUEST_BYTES,
-    READ_AHEAD_BYTES,
-    Putter,
-)
+from producer.putter import IN_FLIGHT, Putter
 from producer.refusals import StreamUnavailableError
 from producer.send import client
+from producer.waiting import MAX_RECORDS, MAX_REQUEST_BYTES, OLDER_MAX_REQUEST_BYTES, READ_AHEAD_BYTES
 from tests.putting import (
     STREAM,
     Accepted,

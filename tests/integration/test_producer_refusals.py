@@ -10,13 +10,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from producer.entry import Entry
-from producer.putter import (
-    ATTEMPTS,
-    MAX_RECORDS,
-    Putter,
-)
+from producer.putter import ATTEMPTS, Putter
 from producer.refusals import StreamUnavailableError
 from producer.send import client
+from producer.waiting import MAX_RECORDS
 from tests.putting import (
     Accepted,
     Clock,

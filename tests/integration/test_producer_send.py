@@ -21,7 +21,7 @@ from chalicelib import events
 from chalicelib.errors import InvalidEventError
 from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE
 from producer.__main__ import EXAMPLES, main
-from producer.putter import MAX_RECORDS
+from producer.waiting import MAX_RECORDS
 from tests.headings import says
 
 ROOT = Path(__file__).parents[2]

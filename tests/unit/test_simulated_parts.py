@@ -8,11 +8,12 @@ from ops import simulated_producer, svg
 from ops.scenario import divided
 from ops.simulated import Chunk, Inlet, Queue, Table
 from ops.simulated_figures import Histogram, Timeline
-from producer import putter
+from producer import putter, waiting
 
 
 def test_the_simulated_producer_has_the_numbers_of_the_real_one() -> None:
-    for name in ("MAX_RECORDS", "IN_FLIGHT", "ATTEMPTS", "BACKOFF_S", "BACKOFF_LIMIT_S"):
+    assert simulated_producer.MAX_RECORDS == waiting.MAX_RECORDS
+    for name in ("IN_FLIGHT", "ATTEMPTS", "BACKOFF_S", "BACKOFF_LIMIT_S"):
         assert getattr(simulated_producer, name) == getattr(putter, name), name
 
 
