@@ -18,6 +18,7 @@ from local import endpoint
 from producer.lives import lives
 from tests.headings import says
 from tests.processes import alive, command_lines, until
+from tests.served import Served
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,26 +27,8 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 Serve = Callable[[], "Serving"]
 
 
-class Serving:
-    """A `serve` that is ready."""
-
-    def __init__(self, home: Path) -> None:
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "local", "serve", "--json"),
-                *("--port", "0", "--endpoint-port", "0", "--home", str(home)),
-            ],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        ready = self.process.stdout.readline()
-        if not ready:
-            pytest.fail(f"serve did not start: {self.process.communicate()}")
-        said = json.loads(ready)
-        self.api, self.endpoint = said["api"], said["endpoint"]
+class Serving(Served):
+    """A `serve` that is ready, and what this test does with it."""
 
     def send(self, count: int, seed: int) -> None:
         sent = subprocess.run(

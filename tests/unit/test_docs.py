@@ -17,6 +17,7 @@ from app import app
 from chalicelib import settings
 from cli import exits, template
 from tests import headings
+from tests.parsers import leaves_of, words_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -44,26 +45,6 @@ name_of = {"argvalues": DOCUMENTS, "ids": [path.name for path in DOCUMENTS]}
 def parser(package: str) -> argparse.ArgumentParser:
     made: argparse.ArgumentParser = importlib.import_module(f"{package}.__main__").parser()
     return made
-
-
-def words_of(of: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every command that a parser knows, by its words."""
-    groups = [action for action in of._actions if isinstance(action, argparse._SubParsersAction)]
-    if not groups:
-        yield path
-    for group in groups:
-        for name, inner in group.choices.items():
-            yield from words_of(inner, (*path, name))
-
-
-def leaves_of(of: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """The parsers of the commands themselves."""
-    groups = [action for action in of._actions if isinstance(action, argparse._SubParsersAction)]
-    if not groups:
-        yield of
-    for group in groups:
-        for inner in group.choices.values():
-            yield from leaves_of(inner)
 
 
 def mentioned_command_lines(text: str) -> Iterator[str]:

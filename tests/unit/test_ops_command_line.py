@@ -5,7 +5,6 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 from botocore.exceptions import ClientError
@@ -16,16 +15,7 @@ from ops.__main__ import main, parser
 from ops.arguments import moment_ms, positive, rate, sentence
 from ops.output import CommandError, duration, printable, when
 from tests.headings import says
-
-
-def commands(of: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every command that there is, by its words."""
-    groups = [action for action in of._actions if isinstance(action, argparse._SubParsersAction)]
-    if not groups:
-        yield path
-    for group in groups:
-        for name, inner in group.choices.items():
-            yield from commands(inner, (*path, name))
+from tests.parsers import words_of
 
 
 def test_there_are_the_commands_that_operators_need() -> None:
@@ -37,10 +27,10 @@ def test_there_are_the_commands_that_operators_need() -> None:
         ("dead-letters", "list"),
         ("dead-letters", "redrive"),
         ("replay",),
-    } <= set(commands(parser()))
+    } <= set(words_of(parser()))
 
 
-@pytest.mark.parametrize("command", sorted(commands(parser())))
+@pytest.mark.parametrize("command", sorted(words_of(parser())))
 def test_every_command_s_help_ends_with_examples_that_parse(
     command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
