@@ -13,7 +13,7 @@ import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -24,9 +24,8 @@ from local import pipeline
 from local.audit import Produced, audit
 from local.aws import given_endpoint
 from local.demo import producer_client, wait_until_drained
+from local.failure_counts import Watch, triaged
 from local.faults import Faults, Switchboard
-from local.measure import Stopwatch
-from local.observer import Invocation
 from local.pipeline import Pipeline, Plan
 from local.serve import to_stderr
 from local.shard_limits import Shard, ShardLimits
@@ -42,34 +41,6 @@ OUTAGE_S = 10.0
 OUTAGE_EVENTS, OUTAGE_RATE = 2_400, 200.0
 
 PILL = b"serial=SN-0815;type=service"
-
-
-class Watch(Stopwatch):
-    """The stopwatch of a run, with what only failures need."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.retries = 0  # invocations with a batch, or what halving left of it, that had failed before
-        self.dead_letter_messages = 0
-        self.bisected_from = 0  # the largest batch that was halved
-
-    def invoked(self, invocation: Invocation) -> None:
-        """Count it."""
-        super().invoked(invocation)
-        with self._lock:
-            self.retries += invocation.attempt > 1
-
-    def bisected(self, source: str, batch_size: int) -> None:
-        """Count it."""
-        super().bisected(source, batch_size)
-        with self._lock:
-            self.bisected_from = max(self.bisected_from, batch_size)
-
-    def discarded(self, source: str, identifiers: Sequence[str], condition: str) -> None:
-        """Count them: one message, however many records."""
-        super().discarded(source, identifiers, condition)
-        with self._lock:
-            self.dead_letter_messages += 1
 
 
 def run(args: argparse.Namespace) -> int:
@@ -116,6 +87,7 @@ class Story:
         self._is_drained = True
         self._redriven = 0
         self._in_outage = 0
+        self._failed_in_outage = 0
         self.figures: dict[str, Any] = {}
 
     def tell(self) -> bool:
@@ -208,10 +180,11 @@ class Story:
         self._board.switch(Faults())
         counts = self._watch.counts()
         self._in_outage = counts.invocations - before.invocations
+        self._failed_in_outage = counts.failed_invocations - before.failed_invocations
         self._say(
             f"{OUTAGE_EVENTS:,} events arrived meanwhile, {self._board.counts().get('outage', 0):,} requests "
             f"went unanswered.  The functions waited it out: {self._in_outage} invocations in all, "
-            f"{counts.failed_invocations - before.failed_invocations} of them failed, and everything was "
+            f"{self._failed_in_outage} of them failed, and everything was "
             f"stored {time.monotonic() - began:.0f} s after the first event."
         )
 
@@ -224,7 +197,7 @@ class Story:
             stored=self._running.stored(),
         )
         counts = self._watch.counts()
-        triaged = _triaged(self._logs / "triage_dead_letters.log")
+        verdicts = triaged(self._logs / "triage_dead_letters.log")
         quarantined = verdict.quarantined + verdict.wrongly_quarantined + self._redriven
         self.figures = {
             "produced": self._produced.distinct,
@@ -237,11 +210,12 @@ class Story:
             "bisects": counts.bisects,
             "bisected_from": self._watch.bisected_from,
             "dead_letter_messages": self._watch.dead_letter_messages,
-            "triaged": dict(triaged),
+            "triaged": dict(verdicts),
             "quarantined": quarantined,
             "redriven": self._redriven,
             "outage_seconds": OUTAGE_S,
             "outage_invocations": self._in_outage,
+            "outage_failed_invocations": self._failed_in_outage,
             "outage_requests_unanswered": self._board.counts().get("outage", 0),
             "drained": self._is_drained,
             "seconds": round(time.monotonic() - began, 1),
@@ -249,7 +223,7 @@ class Story:
         }
         for example in verdict.examples:
             self._say(example)
-        untrue = self._untrue(triaged)
+        untrue = self._untrue(verdicts)
         is_clean = verdict.is_clean and self._is_drained and not untrue
         self._say(
             f"{verdict.queryable:,} of {self._produced.distinct:,} events read back exactly as sent; "
@@ -261,12 +235,12 @@ class Story:
         self._say("Nothing is lost." if is_clean else "NOT everything went as it should.")
         return is_clean
 
-    def _untrue(self, triaged: Counter[str]) -> list[str]:
+    def _untrue(self, verdicts: Counter[str]) -> list[str]:
         """What the acts promise and did not happen.  An audit alone would pass a story without failures."""
         claims = {
             "the batch was halved": self._watch.bisected_from > 1,
             "one record was dead-lettered": self._watch.counts().discarded == 1,
-            "triage quarantined it with the traceback": triaged["handler_error"] == 1,
+            "triage quarantined it with the traceback": verdicts["handler_error"] == 1,
             "it was redriven": self._redriven == 1,
             "DynamoDB was away": self._board.counts().get("outage", 0) > 0,
         }
@@ -310,25 +284,3 @@ class Story:
     def _say(self, sentence: str) -> None:
         if self._is_told:
             print(f"   {sentence}", flush=True)
-
-
-def _triaged(log: Path) -> Counter[str]:
-    """Records by verdict: `stored`, `expired`, or the reason why they are in quarantine.
-
-    From the function's own log lines, one a message, as an operator would count them.
-    """
-    verdicts: Counter[str] = Counter()
-    try:
-        lines = log.read_text(errors="replace").splitlines()
-    except FileNotFoundError:  # triage never ran
-        return verdicts
-    for line in lines:
-        try:
-            facts = json.loads(line)
-        except ValueError:  # a traceback, or what a library printed
-            continue
-        if isinstance(facts, dict) and str(facts.get("message", "")).startswith("dead letter triaged"):
-            verdicts["stored"] += facts["stored"]
-            verdicts["expired"] += facts.get("expired", 0)
-            verdicts.update(facts["quarantined"])
-    return verdicts

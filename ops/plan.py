@@ -1,7 +1,8 @@
 """`ops plan`: what a load needs on AWS and what it costs a month, alternatives side by side.
 
-Nothing is deployed and nothing is asked: it is arithmetic (`capacity.py`, `bill.py`) over one dated list of
-prices.  What the deployed description says (memory, tracing, retention) is where the defaults come from.
+Nothing is deployed and nothing is asked: it is arithmetic (`capacity.py`, `sizing.py`, `bill.py`) over one
+dated list of prices.  What the deployed description says (memory, tracing, retention) is where the defaults
+come from.
 """
 
 import argparse
@@ -14,11 +15,12 @@ from typing import Any
 
 from chalicelib.errors import ConfigurationError
 from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE
-from ops import arguments, capacity, prices
+from ops import arguments, capacity, prices, sizing
 from ops import bill as bills
-from ops.bill import ON_DEMAND, Alternative, Design, Line, Load
+from ops.bill import Line
 from ops.output import CommandError, table, tell, tell_json
 from ops.prices import PriceList
+from ops.sizing import ON_DEMAND, Alternative, Design, Load
 
 FUNCTIONS = Path(__file__).resolve().parent.parent / "infra" / "functions.json"
 
@@ -99,8 +101,8 @@ def run(args: argparse.Namespace) -> int:
 def compare(load: Load, listed: PriceList) -> list[tuple[Design, list[Line]]]:
     """Every alternative with its bill: those that meet the target first, the cheapest first."""
     compared = []
-    for choice in bills.alternatives():
-        design = bills.design(load, choice)
+    for choice in sizing.alternatives():
+        design = sizing.design(load, choice)
         compared.append((design, bills.bill(load, design, listed)))
     return sorted(compared, key=lambda pair: (not pair[0].is_enough, bills.total(pair[1])))
 

@@ -5,17 +5,15 @@ Options in, a simulated run (`simulation.py`) out: as a table, as JSON, as a plo
 
 import argparse
 import json
-import math
 import random
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from ops import arguments, capacity
-from ops.output import CommandError, duration, say, table, tell, tell_json
-from ops.scenario import Load, Result, Settings
-from ops.simulated_plot import backlog, plot
+from ops.output import CommandError, duration, say, tell_json
+from ops.scenario import Load, Settings
+from ops.simulated_output import as_json, tell_run
+from ops.simulated_plot import plot
 
 FUNCTIONS = Path(__file__).resolve().parent.parent / "infra" / "functions.json"
 
@@ -153,71 +151,12 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         tell_json(as_json(load, settings, result))
     else:
-        _tell(load, result)
+        tell_run(load, result)
         if args.svg is not None:
             say(f"the plot is in {args.svg}")
     if args.within is not None and takes_s > args.within:
         say(f"not in time: {takes_s:,.1f} s instead of {args.within:g}")
     return EXIT_OK if is_good else EXIT_FAILED
-
-
-def as_json(load: Load, settings: Settings, result: Result) -> dict[str, Any]:
-    """Everything, the timeline included; seconds with milliseconds, a limit that is none as null."""
-    answer = {
-        "load": asdict(load),
-        "settings": asdict(settings),
-        **asdict(result),
-        "batch_mean": result.batch_mean,
-        "backlog": [[at, left] for at, left in backlog(load, result)],
-        "timeline": [moment._asdict() for moment in result.timeline],
-    }
-    rounded = _rounded(answer)
-    assert isinstance(rounded, dict)
-    return rounded
-
-
-def _tell(load: Load, result: Result) -> None:
-    def seconds(value: float | None) -> str:
-        return "" if value is None else f"{value:,.1f} s"
-
-    rows = [
-        ("events", f"{result.events:,}"),
-        ("stored", f"{result.stored:,}"),
-        ("everything stored after", seconds(result.drained_s)),
-        ("the burst stored after", seconds(result.burst_stored_s)),
-        ("iterator age, at most", seconds(result.iterator_age_s)),
-        *((f"stream to table, {rank}", seconds(value)) for rank, value in result.latency_s.items()),
-        ("invocations", f"{result.invocations:,}"),
-        ("records in one", f"{result.batch_mean:,.0f}"),
-        ("at once, at most", f"{result.concurrency:,}"),
-        ("time in the function", seconds(result.lambda_s)),
-        ("cold starts", f"{result.cold_starts:,}"),
-        ("failed", f"{result.failed_invocations:,}"),
-        ("of these, ended by the timeout", f"{result.timed_out_invocations:,}"),
-        ("ended in part for want of time", f"{result.partial_invocations:,}"),
-        ("invocations without room", f"{result.concurrency_throttles:,}"),
-        ("times a shard refused a record", f"{result.put_throttles:,}"),
-        ("write requests that DynamoDB refused", f"{result.write_throttles:,}"),
-        ("rejected by the producer", f"{result.rejected:,}"),
-        ("dead letters", f"{result.dead_lettered:,}"),
-    ]
-    table(("what", "how much"), [row for row in rows if row[1]])
-    tell("")
-    steps = result.timeline[:: max(1, math.ceil(len(result.timeline) / 10))]
-    left = dict(backlog(load, result))
-    table(
-        ("after", "not stored yet", "iterator age", "invocations", "throttled writes"),
-        [
-            (
-                f"{moment.at:,.1f} s",
-                f"{left[moment.at]:,}",
-                seconds(moment.iterator_age_s),
-                f"{moment.invocations:,}",
-                f"{moment.throttles:,}",
-            )
-            for moment in steps
-        ],
-    )
 
 
 def _load(args: argparse.Namespace) -> Load:
@@ -278,13 +217,3 @@ def _deployed(what: str) -> int:
         "parallelization": int(mapping["ParallelizationFactor"]),
         "retries": int(mapping["MaximumRetryAttempts"]),
     }[what]
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, float):
-        return round(value, 3) if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _rounded(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(each) for each in value]
-    return value

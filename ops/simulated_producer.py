@@ -1,7 +1,7 @@
 """Our producer as a simulation sees it: requests in flight, refusals, backoff, a window of what is refused.
 
-Pure.  The rules and numbers are those of `producer/putter.py`, told again here because importing that needs
-botocore; a test compares them.
+Pure.  Rules and numbers are those of `producer/putter.py` and `waiting.py`, told again here because importing
+the first needs botocore; a test compares them.
 """
 
 import heapq

@@ -13,6 +13,7 @@ import boto3
 import pytest
 
 from chalicelib import settings
+from tests.headings import says
 from tests.processes import alive, command_lines, until
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -138,9 +139,31 @@ def test_a_stage_that_holds_something_already_is_refused(stage: str) -> None:
 
     assert finished.returncode == 3
     assert f"error: stage {stage} at {os.environ['AWS_ENDPOINT_URL']} holds events already" in finished.stderr
+    assert says("stage … at …", finished.stderr)
 
 
-#: Python runs it at the start of every process; in the API's it takes the first event off each page.
+def test_a_demo_that_comes_to_no_end_says_so_and_what_is_not_there(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(IMPATIENT)
+
+    finished = demo("--events", "3000", environment={"PYTHONPATH": f"{tmp_path}:{ROOT}"})
+
+    assert finished.returncode == 1, finished.stderr
+    assert says("nothing has happened", finished.stderr)
+    assert says("NOT everything is there", finished.stdout)
+    assert "the pipeline did not come to an end" in finished.stdout
+
+
+#: Python runs it at the start of every process; in the demo's nothing is waited for.
+IMPATIENT = """
+import sys
+
+if sys.orig_argv[1:4] == ["-m", "local", "demo"]:
+    import local.demo
+
+    local.demo.wait_until_drained = lambda *_: False
+"""
+
+#: The same; in the API's it takes the first event off each page.
 FORGETFUL = """
 import sys
 

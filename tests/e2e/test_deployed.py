@@ -19,6 +19,7 @@ from cli.exits import EXIT_FAILED, EXIT_OK
 from ops import aws
 from ops.__main__ import main
 from tests.e2e.conftest import STAGE
+from tests.headings import says
 
 PROCESS, TRIAGE, API = "lifecycle-dev-process_lifecycle", "lifecycle-dev-triage_dead_letters", "lifecycle-dev"
 PATIENCE_S = 60.0
@@ -142,6 +143,7 @@ def test_deploying_arming_drifting_and_deleting(operator: Operator, deployed: Pa
         ("process_lifecycle", "MaximumRetryAttempts"),
     ]
     assert "RECORDS ARE BEING LOST: process_lifecycle reports failures" in operator.said.err
+    assert says("RECORDS ARE BEING LOST", operator.said.err)
     assert operator.mapping("apply")[0] == EXIT_OK
 
     # A mapping that was switched off is switched on again.

@@ -3,7 +3,6 @@
 The endpoint stays, because it plays AWS: the stream, the tables and the mappings' checkpoints are there.
 """
 
-import json
 import os
 import signal
 import subprocess
@@ -19,33 +18,12 @@ from local import endpoint
 from local.audit import Produced, audit
 from producer.lives import lives
 from tests.processes import alive, command_lines, until
+from tests.served import Served
 
 ROOT = Path(__file__).resolve().parents[2]
 EVENTS, PRODUCTS, SEED = 20_000, 400, 5
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 TABLE = "lifecycle-local-history"
-
-
-class Serving:
-    """A `serve` that is ready."""
-
-    def __init__(self, home: Path) -> None:
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "local", "serve", "--json"),
-                *("--port", "0", "--endpoint-port", "0", "--home", str(home)),
-            ],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        ready = self.process.stdout.readline()
-        if not ready:
-            pytest.fail(f"serve did not start: {self.process.communicate()}")
-        said = json.loads(ready)
-        self.api, self.endpoint = said["api"], said["endpoint"]
 
 
 @pytest.fixture
@@ -61,7 +39,7 @@ def home(tmp_path: Path) -> Iterator[Path]:
 def test_sigkill_of_everything_but_the_endpoint_in_the_middle_of_20000_events_loses_nothing(
     home: Path,
 ) -> None:
-    first = Serving(home)
+    first = Served(home)
     kept = endpoint.recorded(home / "endpoint.json")
     assert kept is not None
     assert kept.pid is not None
@@ -81,7 +59,7 @@ def test_sigkill_of_everything_but_the_endpoint_in_the_middle_of_20000_events_lo
     at_the_kill = stored.count()
     assert at_the_kill < EVENTS
 
-    second = Serving(home)
+    second = Served(home)
     try:
         assert second.endpoint == first.endpoint
         assert until(lambda: stored.count() >= EVENTS, timeout_s=120)

@@ -16,7 +16,9 @@ import pytest
 from chalicelib import events
 from local import endpoint
 from producer.lives import lives
+from tests.headings import says
 from tests.processes import alive, command_lines, until
+from tests.served import Served
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,26 +27,8 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 Serve = Callable[[], "Serving"]
 
 
-class Serving:
-    """A `serve` that is ready."""
-
-    def __init__(self, home: Path) -> None:
-        self.process = subprocess.Popen(
-            [
-                *(sys.executable, "-m", "local", "serve", "--json"),
-                *("--port", "0", "--endpoint-port", "0", "--home", str(home)),
-            ],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        assert self.process.stdout is not None
-        ready = self.process.stdout.readline()
-        if not ready:
-            pytest.fail(f"serve did not start: {self.process.communicate()}")
-        said = json.loads(ready)
-        self.api, self.endpoint = said["api"], said["endpoint"]
+class Serving(Served):
+    """A `serve` that is ready, and what this test does with it."""
 
     def send(self, count: int, seed: int) -> None:
         sent = subprocess.run(
@@ -179,6 +163,7 @@ def test_when_the_endpoint_dies_serve_says_what_is_lost_and_ends(
         f"error: the AWS endpoint at {first.endpoint} is gone; what was put since its last orderly stop is "
         "lost where its state was not saved; start it again with `make serve`"
     )
+    assert says("the AWS endpoint at … is gone", said)
     assert "Traceback" not in said
     assert "saving the state" not in said
     assert until(lambda: alive(processes) == {})
@@ -203,6 +188,7 @@ def test_where_nothing_answers_at_the_address_given_the_remedy_is_named(home: Pa
         f"error: no AWS endpoint answers at {url}, where AWS_ENDPOINT_URL says it is; start that one, or "
         "unset the variable to have one started here\n"
     )
+    assert says("no AWS endpoint answers", ran.stderr)
 
 
 def test_two_at_once_and_reset_while_one_runs_are_refused_in_a_sentence(serve: Serve, home: Path) -> None:
@@ -220,6 +206,7 @@ def test_two_at_once_and_reset_while_one_runs_are_refused_in_a_sentence(serve: S
         assert second.stderr == (
             f"error: a pipeline is running from {home}; stop it first (Ctrl-C where it runs)\n"
         )
+        assert says("a pipeline is running", second.stderr)
 
 
 def test_reset_forgets_what_was_stored(serve: Serve, home: Path) -> None:

@@ -8,6 +8,7 @@ import pytest
 from chalice.test import Client
 
 from chalicelib import auth, observability
+from tests.headings import says
 
 
 @pytest.fixture
@@ -33,6 +34,7 @@ def test_product_data_needs_a_token_and_nothing_else_does(client: Client, portal
             assert answer.status_code == 401
             assert answer.headers["WWW-Authenticate"] == "Bearer"
             assert answer.json_body["Code"] == "UnauthorizedError"
+            assert says("this needs a token", answer.json_body["Message"])
         else:
             assert answer.status_code == 200, route
 
@@ -71,6 +73,7 @@ def test_a_wrong_token_is_forbidden(client: Client, portal: str) -> None:
         refused = client.http.get(path, headers={"Authorization": f"Bearer {portal}x"})
         assert refused.status_code == 403
         assert refused.json_body == {"Code": "ForbiddenError", "Message": "this token is not valid here"}
+        assert says("this token is not valid here", refused.json_body["Message"])
 
 
 def test_tokens_that_cannot_be_read_refuse_everybody_and_the_log_says_why(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from chalicelib import cursors, wiring
 from chalicelib.errors import StorageError
 from tests.asking import at, flat, follow, keep, notes, numbers, refusal
+from tests.headings import says
 from tests.lambda_events import wire
 
 
@@ -208,8 +209,10 @@ def test_a_filter_that_finds_nothing_is_not_an_unknown_product(client: Client) -
 
 
 def test_a_product_without_history_is_404(client: Client) -> None:
-    assert refusal(client.http.get("/products/SN-1"), 404) == "no history for product 'SN-1'"
-    assert refusal(client.http.get("/products/SN-1/events"), 404) == "no history for product 'SN-1'"
+    for path in "/products/SN-1", "/products/SN-1/events":
+        message = refusal(client.http.get(path), 404)
+        assert message == "no history for product 'SN-1'"
+        assert says("no history for product", message)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +265,7 @@ def test_a_cursor_is_good_for_its_product_and_its_query_only(client: Client) -> 
         f"/products/SN-1/events?order=asc&type=note&cursor={cursor}",
         f"/products/SN-1/events?order=asc&since={at(1)}&cursor={cursor}",
     ):
-        assert "made for another product or query" in refusal(client.http.get(path))
+        assert says("cursor: made for another product or query", refusal(client.http.get(path)))
     assert numbers(client.http.get(f"/products/SN-1/events?order=asc&limit=3&cursor={cursor}")) == [2, 3, 4]
 
 
@@ -342,6 +345,7 @@ def test_a_table_that_does_not_answer_is_503_not_500(client: Client) -> None:
     message = refusal(client.http.get("/products/SN-1"), 503)
 
     assert message == "the history does not answer; try again in a moment"
+    assert says("the history does not answer", message)
 
 
 def test_a_voided_event_stays_visible_and_says_by_what(client: Client) -> None:

@@ -15,6 +15,7 @@ import boto3
 import pytest
 
 from local import endpoint, ministack
+from tests.headings import says
 from tests.processes import until
 
 PARENT = """
@@ -126,8 +127,10 @@ def test_a_port_of_another_program_is_refused_in_one_sentence(tmp_path: Path) ->
 
         with pytest.raises(
             endpoint.PortInUseError, match=f"port {port} is in use by another program; stop it"
-        ):
+        ) as refused:
             endpoint.start(port=port, log_path=tmp_path / "log", record=tmp_path / "endpoint.json")
+
+    assert says("port … is in use by …; stop it", str(refused.value))
 
 
 def test_an_endpoint_that_somebody_else_started_is_not_adopted(endpoint_url: str, tmp_path: Path) -> None:

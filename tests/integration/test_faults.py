@@ -22,7 +22,7 @@ from chalicelib import settings, wiring
 from local import mapping_settings, pipeline
 from local.audit import Produced, audit
 from local.demo import wait_until_drained
-from local.demo_failures import Watch
+from local.failure_counts import Watch
 from local.faults import Faults, Switchboard
 from local.observer import Invocation
 from local.pipeline import Pipeline, Plan

@@ -13,19 +13,16 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 import boto3
-import pytest
 
-from chalicelib import settings, wiring
-from chalicelib.cases import Case
+from chalicelib import settings
 from cli.stage import ROOT
-from ops import aws
 from tests.dead_letters import Stream
 from tests.lambda_events import wire
 from tests.operators import Operator
+from tests.quarantined import set_aside
 
 PAGE = (ROOT / "docs" / "operating.md").read_text().partition("# Commands and settings")
 
@@ -102,37 +99,15 @@ class Shell:
         return {**os.environ, "LIFECYCLE_STAGE": "prod", "PYTHONPATH": str(ROOT)}
 
 
-@pytest.fixture
-def stream(stage: str) -> Stream:
-    return Stream()
-
-
-@pytest.fixture
-def ops(stream: Stream, capsys: pytest.CaptureFixture[str]) -> Iterator[Operator]:
-    yield Operator(capsys)
-    aws.reset()
-
-
-def set_aside(payload: bytes, reason: str) -> str:
-    """A case as ingest and triage make them; its id."""
-    id_ = f"lifecycle-prod-events/shardId-000000000000/{reason}"
-    case = Case(
-        id=id_,
-        reason=reason,
-        sentence="`occurred_at`: expected a string, got a number",
-        payload=payload,
-        partition_key="SN-1",
-        arrived_at_ms=1790000000123,
-    )
-    assert wiring.quarantine().put(case)
-    return id_
-
-
 def test_the_page_works_as_it_stands(ops: Operator, stream: Stream, tmp_path: Path) -> None:
     sqs = boto3.client("sqs")
     numbers = stream.put(PRODUCT)
     bug = set_aside(wire("SN-BUG", "service"), "handler_error")
-    wrong = set_aside(b'{"serial":"SN-WRONG","type":"service","occurred_at":1}', "invalid_event")
+    wrong = set_aside(
+        b'{"serial":"SN-WRONG","type":"service","occurred_at":1}',
+        "invalid_event",
+        sentence="`occurred_at`: expected a string, got a number",
+    )
     nonsense = set_aside(b"hello", "not_json")
     for queue in settings.dead_letter_queue(), settings.parking_queue():
         url = sqs.get_queue_url(QueueName=queue)["QueueUrl"]

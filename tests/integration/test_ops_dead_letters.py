@@ -3,15 +3,15 @@
 import json
 import shlex
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import pytest
 
 from chalicelib import settings
-from ops import aws, dead_letters
+from ops import dead_letters
 from tests.dead_letters import Stream, text
+from tests.headings import says
 from tests.lambda_events import wire
 from tests.operators import Operator
 
@@ -37,19 +37,8 @@ class Queues:
 
 
 @pytest.fixture
-def stream(stage: str) -> Stream:
-    return Stream()
-
-
-@pytest.fixture
 def queues(stage: str) -> Queues:
     return Queues()
-
-
-@pytest.fixture
-def ops(stage: str, capsys: pytest.CaptureFixture[str]) -> Iterator[Operator]:
-    yield Operator(capsys)
-    aws.reset()
 
 
 def dead_letter(stream: Stream, hours_ago: float = 1, **batch: Any) -> dict[str, Any]:
@@ -128,6 +117,7 @@ def test_a_message_that_looking_has_brought_to_its_last_receive_is_told(
 
     assert ran.out.splitlines()[1].endswith("10/10")
     assert "1 of them will be parked at the next receive; `dead-letters redrive` brings them back" in ran.err
+    assert says("… of them will be parked", ran.err)
 
 
 def test_counting_receives_nothing(ops: Operator, queues: Queues, stream: Stream) -> None:

@@ -3,14 +3,15 @@
 import os
 import shlex
 import time
-from collections.abc import Iterator
 
 import boto3
 import pytest
 
 from chalicelib import events, settings, wiring
-from ops import aws, replay
+from ops import replay
+from tests import bugs
 from tests.dead_letters import Stream
+from tests.headings import says
 from tests.lambda_events import wire
 from tests.operators import Operator
 
@@ -19,12 +20,6 @@ from tests.operators import Operator
 def streams(stage: str) -> list[Stream]:
     """The stream, once by each of its shards."""
     return [Stream(shard) for shard in range(4)]
-
-
-@pytest.fixture
-def ops(stage: str, capsys: pytest.CaptureFixture[str]) -> Iterator[Operator]:
-    yield Operator(capsys)
-    aws.reset()
 
 
 def fill(streams: list[Stream], each: int) -> set[str]:
@@ -107,14 +102,7 @@ def test_a_dry_run_counts_what_the_replay_then_does(
     fill(streams, 3)
     streams[0].put([wire("SN-TWICE"), wire("SN-TWICE"), b"", b"not json", wire(colour="red")])
     streams[1].put([wire(metadata={"text": "x" * 500_000}), wire("SN-BUG")])
-    decode = events.decode
-
-    def stumbles(data: bytes) -> events.Event:
-        if b"SN-BUG" in data:
-            raise KeyError("SN-BUG")
-        return decode(data)
-
-    monkeypatch.setattr(events, "decode", stumbles)
+    bugs.on_product(monkeypatch, "SN-BUG")
 
     since = _rfc3339(time.time() - 3600)
     dry = ops("replay", "--since", since, "--dry-run", "--json")
@@ -135,14 +123,7 @@ def test_a_bug_on_one_record_does_not_end_the_replay(
     ops: Operator, streams: list[Stream], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     serials = fill(streams, 10)
-    decode = events.decode
-
-    def stumbles(data: bytes) -> events.Event:
-        if b"SN-2-7" in data:
-            raise KeyError("SN-2-7")
-        return decode(data)
-
-    monkeypatch.setattr(events, "decode", stumbles)
+    bugs.on_product(monkeypatch, "SN-2-7")
 
     ran = ops("replay", "--since", "1h", "--json")
 
@@ -173,6 +154,7 @@ def test_a_stream_that_is_gone_is_one_sentence(ops: Operator, streams: list[Stre
 
     assert (ran.code, ran.out) == (3, "")
     assert ran.err.startswith(f"error: there is no stream {streams[0].name}; start the local pipeline")
+    assert says("there is no stream …", ran.err)
     assert ran.err.count("\n") == 1
 
 
@@ -181,6 +163,7 @@ def test_asking_for_more_than_the_stream_holds_is_told(ops: Operator, streams: l
 
     assert ran.code == 0
     assert "the stream holds 168 hours" in ran.err
+    assert says("the stream holds …", ran.err)
 
 
 def test_every_example_of_the_help_runs(ops: Operator, streams: list[Stream]) -> None:

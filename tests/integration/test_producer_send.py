@@ -21,7 +21,8 @@ from chalicelib import events
 from chalicelib.errors import InvalidEventError
 from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE
 from producer.__main__ import EXAMPLES, main
-from producer.putter import MAX_RECORDS
+from producer.waiting import MAX_RECORDS
+from tests.headings import says
 
 ROOT = Path(__file__).parents[2]
 EVENT = '{"sn":"P-1","type":"Theft","timestamp":"2026-01-01T00:00:00Z","price":1.10}\n'
@@ -207,6 +208,7 @@ def test_without_an_endpoint_the_remedy_is_one_line(
         f"error: no answer at http://127.0.0.1:{port}; start the local pipeline with `make serve`, "
         "or check AWS_ENDPOINT_URL\n"
     )
+    assert says("no answer at …", err)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -229,11 +231,13 @@ def test_a_stream_that_is_not_there_is_named_with_the_remedy(
 ) -> None:
     code = main(["send", "--events", "10", "--stage", "local", "--stream", "no-such-stream"])
 
+    err = capsys.readouterr().err
     assert code == EXIT_UNAVAILABLE
-    assert capsys.readouterr().err == (
+    assert err == (
         f"error: stream 'no-such-stream' not found at {aws}; start the local pipeline with `make serve`, "
         "or name another stream with --stream\n"
     )
+    assert says("stream '…' not found", err)
 
 
 def test_what_comes_through_a_pipe_is_sent_while_the_pipe_is_open(stream: str) -> None:

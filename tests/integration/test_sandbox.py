@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ import pytest
 
 from local.responses import Ending
 from local.sandbox import ROOT, SandboxPool
+from tests.processes import until
 
 Pools = Callable[..., SandboxPool]
 
@@ -48,15 +48,6 @@ def is_running(pid: int) -> bool:
         return not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] != "Z"
     except (ProcessLookupError, FileNotFoundError):
         return False
-
-
-def eventually(claim: Callable[[], bool], within_s: float = 20.0) -> bool:
-    deadline = time.monotonic() + within_s
-    while not claim():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
 
 
 def test_what_a_handler_returns_comes_back_as_json(pool_of: Pools) -> None:
@@ -142,7 +133,7 @@ def test_a_timeout_also_ends_what_the_handler_has_started(pool_of: Pools, tmp_pa
     outcome = pool_of("with_child", timeout_s=1.5).invoke(json.dumps({"path": str(note)}).encode())
 
     assert outcome.ending is Ending.TIMEOUT
-    assert eventually(lambda: not is_running(int(note.read_text())))
+    assert until(lambda: not is_running(int(note.read_text())))
 
 
 @pytest.mark.parametrize(
@@ -239,7 +230,7 @@ def test_closing_ends_every_process_and_fails_what_is_under_way(pool_of: Pools) 
 
     with ThreadPoolExecutor(1) as thread:
         under_way = thread.submit(pool.invoke, b'{"seconds": 600}')
-        assert eventually(lambda: len(pool.pids()) == 1)
+        assert until(lambda: len(pool.pids()) == 1)
         pids = pool.pids()
         pool.close()
         outcome = under_way.result(20)
@@ -266,4 +257,4 @@ def test_a_worker_dies_with_whoever_started_it_even_during_an_invocation(tmp_pat
         assert is_running(worker)
         parent.kill()
 
-    assert eventually(lambda: not is_running(worker))
+    assert until(lambda: not is_running(worker))

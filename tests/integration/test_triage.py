@@ -1,128 +1,27 @@
 """Dead letters through the deployed handler: their records read again, each with its verdict."""
 
 import json
-import os
 import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import boto3
 import pytest
 from aws_kinesis_agg.aggregator import RecordAggregator
 from chalice.test import Client
 
-from chalicelib import events, ingest, settings, triage, wiring
-from chalicelib.cases import Case
-from chalicelib.errors import UnfinishedBatchError
-from chalicelib.history import History
-from chalicelib.quarantine import Quarantine
+from chalicelib import ingest, settings, wiring
 from chalicelib.records import Record
-from chalicelib.storage import Deadline
-from chalicelib.triage import Report, Triage
-from chalicelib.writers import Writers
-from tests import faults
+from tests import bugs
 from tests.dead_letters import Stream, sqs_event, text
 from tests.lambda_events import wire
-
-NOTHING_LEFT: dict[str, Any] = {"batchItemFailures": []}
-
-
-def notes(count: int, serial: str = "SN-1") -> list[bytes]:
-    return [wire(serial, "note", metadata={"n": n}) for n in range(count)]
-
-
-def stored(serial: str = "SN-1") -> list[int]:
-    """The numbers that `notes` put into metadata, as the table has them."""
-    page = wiring.history().page(serial, limit=None)
-    return sorted(json.loads(event.metadata)["n"] for event in page.events)
-
-
-def set_aside() -> list[Case]:
-    return list(wiring.quarantine().list())
-
-
-def the_case() -> Case:
-    (case,) = set_aside()
-    return case
-
-
-def items_of(table: str) -> int:
-    count: int = boto3.client("dynamodb").scan(TableName=table, Select="COUNT")["Count"]
-    return count
-
-
-def down_for(*marks: str | bytes) -> faults.Answer:
-    """DynamoDB answering with an error whenever a request speaks of one of these products or events."""
-    keys = [events.decode(mark).position if isinstance(mark, bytes) else mark for mark in marks]
-
-    def answer(body: dict[str, Any]) -> Any:
-        text = json.dumps(body)
-        return faults.error("InternalServerError", status=500) if any(k in text for k in keys) else None
-
-    return answer
-
-
-def run(client: Client, *bodies: object) -> Any:
-    return client.lambda_.invoke("triage_dead_letters", sqs_event(*bodies)).payload
-
-
-@pytest.fixture
-def listening(client: Client) -> Client:
-    """A client whose event source mapping listens to partial responses."""
-    os.environ["LIFECYCLE_PARTIAL_RESPONSES"] = "on"
-    return client
-
-
-@pytest.fixture
-def stream(stage: str) -> Stream:
-    return Stream()
-
-
-class Handler:
-    """Triage as the handler builds it, with a clock that only moves when somebody waits."""
-
-    def __init__(self) -> None:
-        self.dynamodb = boto3.client("dynamodb")
-        self.kinesis = boto3.client("kinesis")
-        self.writers = Writers(4)
-        self.now = 0.0
-
-    def run(self, event: dict[str, Any], seconds: float = 60) -> list[Report]:
-        deadline = Deadline(seconds, clock=lambda: self.now, sleep=self._wait, uniform=lambda _, most: most)
-        triaging = Triage(
-            self.kinesis,
-            settings.stream_name(),
-            History(self.dynamodb, settings.history_table()),
-            Quarantine(self.dynamodb, settings.quarantine_table()),
-            self.writers,
-            sleep=self._wait,
-        )
-        return triaging.messages(event["Records"], deadline, "request-1")
-
-    def _wait(self, seconds: float) -> None:
-        self.now += seconds
-
-
-@pytest.fixture
-def handler(stage: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Handler]:
-    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
-    handler = Handler()
-    yield handler
-    handler.dynamodb.close()
-    handler.kinesis.close()
+from tests.triaging import NOTHING_LEFT, notes, run, set_aside, stored, the_case
 
 
 @pytest.fixture
 def buggy(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
     """A handler with a bug: it raises on every event of the product SN-BUG."""
-    decode = events.decode
-
-    def stumbles(data: bytes) -> events.Event:
-        event = decode(data)
-        return event if event.serial != "SN-BUG" else {}[event.serial]  # type: ignore[return-value]
-
     with monkeypatch.context() as patch:
-        patch.setattr(events, "decode", stumbles)
+        bugs.on_product(patch, "SN-BUG")
         yield patch
 
 
@@ -168,23 +67,6 @@ def test_the_record_that_crashes_the_handler_is_found_by_halving(
 
     assert stored() == list(range(63))
     assert runs == [64, 32, 32, 16, 16, 8, 8, 4, 4, 2, 2, 1, 1]
-
-
-def test_a_setting_that_is_missing_is_no_record_s_fault(
-    handler: Handler, stream: Stream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    numbers = stream.put(notes(3))
-
-    def unset(_: bytes) -> events.Event:
-        raise triage.LifecycleError("a setting is missing")
-
-    with monkeypatch.context() as patch:
-        patch.setattr(events, "decode", unset)
-        (report,) = handler.run(sqs_event(stream.dead_letter(numbers)))
-
-    assert not report.finished
-    assert "a setting is missing" in report.because
-    assert set_aside() == []
 
 
 def test_a_poison_pill_in_the_range_is_quarantined_for_what_it_is(listening: Client, stream: Stream) -> None:
@@ -317,88 +199,6 @@ def test_a_stream_that_is_gone_is_one_expired_case(listening: Client, stream: St
     case = the_case()
     assert case.reason == "expired"
     assert f"Stream {stream.name} not found" in case.sentence
-
-
-def test_a_message_that_cannot_be_finished_goes_back_and_one_that_was_does_not(
-    handler: Handler, stream: Stream
-) -> None:
-    done = stream.dead_letter(stream.put(notes(3, "SN-DONE")))
-    stuck = stream.dead_letter(stream.put(notes(3, "SN-STUCK")))
-    event = sqs_event(done, stuck)
-    faults.on(handler.dynamodb, "BatchWriteItem", down_for("SN-STUCK"))
-
-    reports = handler.run(event)
-
-    assert [report.finished for report in reports] == [True, False]
-    assert "InternalServerError" in reports[1].because
-    assert triage.partial_response(reports, mapping_listens=True) == {
-        "batchItemFailures": [{"itemIdentifier": event["Records"][1]["messageId"]}]
-    }
-
-
-def test_a_bug_of_triage_on_one_message_does_not_undo_the_others(
-    handler: Handler, stream: Stream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    event = sqs_event(stream.dead_letter(stream.put(notes(3))), "a bug", "no invocation record")
-    parse = triage.dead_letters.parse
-
-    def stumbles(body: str) -> Any:
-        return parse(body) if body != "a bug" else 1 / 0
-
-    with monkeypatch.context() as patch:
-        patch.setattr(triage.dead_letters, "parse", stumbles)
-        reports = handler.run(event)
-
-    assert [report.finished for report in reports] == [True, False, True]
-    assert triage.partial_response(reports, mapping_listens=True) == {
-        "batchItemFailures": [{"itemIdentifier": event["Records"][1]["messageId"]}]
-    }
-
-
-def test_an_unfinished_message_is_never_taken_for_done_by_a_mapping_that_does_not_listen(
-    client: Client, stream: Stream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    message = stream.dead_letter(stream.put(notes(3)))
-    monkeypatch.setenv("LIFECYCLE_HISTORY_TABLE", "no-such-table")
-
-    with pytest.raises(UnfinishedBatchError, match="1 dead letters unfinished"):
-        run(client, message)
-
-
-def test_an_outage_sends_the_message_back_and_the_next_try_finishes_it(
-    listening: Client, stream: Stream, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    event = sqs_event(stream.dead_letter(stream.put([*notes(3), b"not json"])))
-    with monkeypatch.context() as outage:
-        outage.setenv("LIFECYCLE_HISTORY_TABLE", "no-such-table")
-        wiring.reset()
-        answer = listening.lambda_.invoke("triage_dead_letters", event).payload
-    wiring.reset()
-
-    assert answer == {"batchItemFailures": [{"itemIdentifier": event["Records"][0]["messageId"]}]}
-    assert listening.lambda_.invoke("triage_dead_letters", event).payload == NOTHING_LEFT
-    assert stored() == [0, 1, 2]
-    assert the_case().payload == b"not json"
-
-
-def test_a_wide_range_goes_on_where_it_was_cut_off(handler: Handler, stream: Stream) -> None:
-    event = sqs_event(stream.dead_letter(stream.put([*notes(1300), *notes(1, "SN-STUCK")])))
-    is_down = True
-    stuck = down_for("SN-STUCK", notes(1300)[700])
-    sent = faults.on(handler.dynamodb, "BatchWriteItem", lambda body: stuck(body) if is_down else None)
-
-    (first,) = handler.run(event)
-    listed = list(wiring.quarantine().heads())
-    is_down = False
-    sent.clear()
-    (second,) = handler.run(event)
-
-    assert (first.finished, first.tally.read) == (False, 500)
-    assert listed == []  # a bookmark is no case
-    assert sum(len(body["RequestItems"][settings.history_table()]) for body in sent) == 801
-    assert (second.finished, second.tally.stored) == (True, 1301)
-    assert stored() == list(range(1300))
-    assert items_of(settings.quarantine_table()) == 0  # no bookmark once the message is done
 
 
 def test_the_log_line_says_where_how_many_and_how_long_the_stream_still_holds_them(

@@ -3,8 +3,10 @@
 import argparse
 import ast
 import importlib
+import os
 import re
 import shlex
+import subprocess
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -14,6 +16,8 @@ import pytest
 from app import app
 from chalicelib import settings
 from cli import exits, template
+from tests import headings
+from tests.parsers import leaves_of, words_of
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
@@ -30,32 +34,17 @@ COMMANDS = ("producer", "local", "ops", "benchmarks")
 #: Where texts come from that people see.
 SPEAKING = ("chalicelib", "cli", "producer", "local", "ops")
 
+#: `make test` is a make too, and what it was called with is not for these.
+WITHOUT_MAKE = {
+    name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
+}
+
 name_of = {"argvalues": DOCUMENTS, "ids": [path.name for path in DOCUMENTS]}
 
 
 def parser(package: str) -> argparse.ArgumentParser:
     made: argparse.ArgumentParser = importlib.import_module(f"{package}.__main__").parser()
     return made
-
-
-def words_of(of: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every command that a parser knows, by its words."""
-    groups = [action for action in of._actions if isinstance(action, argparse._SubParsersAction)]
-    if not groups:
-        yield path
-    for group in groups:
-        for name, inner in group.choices.items():
-            yield from words_of(inner, (*path, name))
-
-
-def leaves_of(of: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
-    """The parsers of the commands themselves."""
-    groups = [action for action in of._actions if isinstance(action, argparse._SubParsersAction)]
-    if not groups:
-        yield of
-    for group in groups:
-        for inner in group.choices.values():
-            yield from leaves_of(inner)
 
 
 def mentioned_command_lines(text: str) -> Iterator[str]:
@@ -166,6 +155,58 @@ def test_every_make_target_is_in_the_documents_and_none_that_is_not_there() -> N
     assert targets - mentioned == set()
 
 
+def mentioned_make_lines() -> list[str]:
+    """Every `make TARGET NAME=…` of the documents."""
+    found = re.findall(r"`(make [a-z-]+(?: [A-Z]+=[^`]*)+)`", EVERYTHING)
+    found += re.findall(r"^ {4}(make [a-z-]+(?: [A-Z]+=(?:\"[^\"]*\"|\S+))+)", EVERYTHING, re.M)
+    return sorted({" ".join(line.split()) for line in found})
+
+
+@pytest.mark.parametrize("line", mentioned_make_lines())
+def test_what_make_is_given_in_the_documents_is_taken_by_the_command_that_it_runs(line: str) -> None:
+    # What it would run; that everything is installed is no part of it.
+    would = [
+        *shlex.split(line),
+        "--no-print-directory",
+        "-n",
+        "-o",
+        ".venv/.ready",
+        "-o",
+        "node_modules/.ready",
+    ]
+    ran = subprocess.run(would, cwd=ROOT, capture_output=True, text=True, check=True, env=WITHOUT_MAKE)
+    [_, _, package, *arguments] = shlex.split(ran.stdout)
+
+    if package in COMMANDS:
+        parser(package).parse_args(arguments)
+    else:  # `make test` takes what pytest takes: files and words
+        assert package == "pytest"
+        paths = [ROOT / word for word in arguments if word.startswith("tests/")]
+        assert paths
+        assert all(path.exists() for path in paths)
+
+
+def test_the_make_lines_are_found_where_they_stand() -> None:
+    assert {"make package STAGE=prod", "make produce EVENTS=100000"} <= set(mentioned_make_lines())
+    assert len(mentioned_make_lines()) > 10
+
+
+def test_contributing_says_where_everything_is() -> None:
+    table = (ROOT / "CONTRIBUTING.md").read_text().partition("## Where things are\n")[2]
+    named = set(re.findall(r"^\| `([^`]+)` \|", table, re.M))
+    packages = {f"{path.parent.name}/" for path in ROOT.glob("*/__init__.py")}
+
+    assert all((ROOT / name).exists() for name in named)
+    assert packages - named == set()
+    assert {"unit", "integration", "e2e"} == {
+        path.name for path in (ROOT / "tests").glob("*/") if has_tests(path)
+    }
+
+
+def has_tests(directory: Path) -> bool:
+    return next(directory.glob("test_*.py"), None) is not None
+
+
 def test_every_alarm_has_a_section_and_every_section_an_alarm() -> None:
     resources = template.read()["Resources"].values()
     names = {
@@ -243,15 +284,25 @@ def test_every_test_and_module_that_a_document_names_exists(document: Path) -> N
 
 
 def test_every_heading_in_troubleshooting_is_a_text_that_the_code_says() -> None:
-    headings = re.findall(r"^## (.*)$", (ROOT / "docs" / "troubleshooting.md").read_text(), re.M)
+    found = re.findall(r"^## (.*)$", (ROOT / "docs" / "troubleshooting.md").read_text(), re.M)
 
-    assert len(headings) > 20
-    for heading in headings:
+    assert len(found) > 20
+    for heading in found:
         assert heading.startswith("`"), heading
         assert heading.endswith("`"), heading
         assert len(heading.replace("…", "")) > 15, heading
         pattern = "(?s:.*)".join(re.escape(part) for part in heading.strip("`").split("…"))
         assert any(re.search(pattern, text) for text in said()), heading
+
+
+def test_for_every_heading_in_troubleshooting_a_test_makes_the_code_say_it() -> None:
+    looked_for = {
+        headings.beginning(start)
+        for path in ROOT.glob("tests/**/test_*.py")
+        for start in re.findall(r'assert says\(\s*"([^"]+)"', path.read_text())
+    }
+
+    assert set(headings.headings()) - looked_for == set()
 
 
 def _anchor(heading: str) -> str:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from chalicelib import events, lifecycle
 from chalicelib.epcis import identifiers, incoming, outgoing, shapes, vocabulary
 from chalicelib.history import StoredEvent
+from tests.stored_events import stored
 
 OFFICIAL = Path(__file__).parents[3] / "shared" / "data" / "epcis"
 RECORDED = "2026-11-20T20:12:47.123Z"
-
 needs_the_schema = pytest.mark.skipif(
     not OFFICIAL.exists(), reason="the official EPCIS schema and examples are not beside this checkout"
 )
@@ -26,11 +26,6 @@ needs_the_schema = pytest.mark.skipif(
 def official() -> jsonschema_rs.Draft7Validator:
     schema = json.loads((OFFICIAL / "EPCIS-JSON-Schema.json").read_text())
     return jsonschema_rs.Draft7Validator(schema, validate_formats=True)
-
-
-def stored(wire: dict[str, Any]) -> StoredEvent:
-    event = events.decode(msgspec.json.encode(wire))
-    return StoredEvent(**msgspec.structs.asdict(event), recorded_at_ms=1790000000123)
 
 
 def out(*each: StoredEvent) -> str:
@@ -124,89 +119,6 @@ wires = st.fixed_dictionaries(
     },
     optional={"event_id": texts.filter(bool) | uris, "source": texts.filter(bool)},
 )
-
-
-@pytest.mark.parametrize("type_", lifecycle.KINDS)
-def test_the_table_covers_every_known_type_both_ways(type_: str) -> None:
-    meaning = vocabulary.MEANINGS[type_]
-    event = {"type": "ObjectEvent", "action": meaning.action}
-    if meaning.biz_step is not None:
-        event["bizStep"] = meaning.biz_step
-    if meaning.disposition is not None:
-        event["disposition"] = meaning.disposition
-
-    assert vocabulary.type_of(event, is_input=False) == type_
-    assert vocabulary.meaning_of(type_) == meaning
-
-
-def test_the_table_knows_no_type_that_the_lifecycle_does_not() -> None:
-    assert set(vocabulary.MEANINGS) == set(lifecycle.KINDS)
-    assert len(set(vocabulary.MEANINGS.values())) == len(vocabulary.MEANINGS)
-
-
-@pytest.mark.parametrize(
-    ("step", "disposition", "type_"),
-    [
-        ("receiving", "in_progress", "inventory"),
-        ("urn:epcglobal:cbv:bizstep:storing", None, "inventory"),
-        ("https://ns.gs1.org/cbv/BizStep-repairing", "damaged", "service"),
-        ("shipping", "in_transit", "shipping"),
-        ("http://epcis.example.org/hc/bizstep/summarising_discharge", None, "summarising_discharge"),
-        ("https://example.org/Schritt%20Eins", None, "schritt_20eins"),
-        ("https://example.org/42", None, "object_event"),
-        (None, "stolen", "theft"),
-        (None, None, "object_event"),
-    ],
-)
-def test_what_others_call_a_step(step: str | None, disposition: str | None, type_: str) -> None:
-    event = {"type": "ObjectEvent", "action": "OBSERVE", "bizStep": step, "disposition": disposition}
-
-    assert vocabulary.type_of(event, is_input=False) == type_
-
-
-@pytest.mark.parametrize(
-    ("epc", "serial"),
-    [
-        ("https://id.gs1.org/01/70614141123451/21/2017", "gs1:01:70614141123451:21:2017"),
-        ("https://id.gs1.org/01/0614141/21/A%2FB", "gs1:01:0614141:21:A_252FB"),
-        ("https://id.gs1.org/01/0614141/21/a:b", "https:_2F_2Fid.gs1.org_2F01_2F0614141_2F21_2Fa:b"),
-        ("https://example.org/01/0614141/21/1_2", "https:_2F_2Fexample.org_2F01_2F0614141_2F21_2F1_5F2"),
-        ("urn:epc:id:sgtin:0614141.107346.2017", "urn:epc:id:sgtin:0614141.107346.2017"),
-        ("urn:x-lifecycle:serial:SN-4F7K2M9Q", "SN-4F7K2M9Q"),
-    ],
-)
-def test_an_epc_becomes_a_serial_and_itself_again(epc: str, serial: str) -> None:
-    assert identifiers.serial_of(epc) == serial
-    assert identifiers.epc_of(serial) == epc
-
-
-@given(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}", fullmatch=True))
-@example("gs1:01:5F")
-@example("urn:x-lifecycle:serial:A")
-@example("https:_2F_2Fexample.org")
-@example("a:_FF")
-def test_every_serial_becomes_an_epc_and_itself_again(serial: str) -> None:
-    epc = identifiers.epc_of(serial)
-
-    assert identifiers.is_uri(epc)
-    assert identifiers.serial_of(epc) == serial
-
-
-@given(
-    st.builds(
-        str.__add__,
-        st.sampled_from(
-            ["https://id.gs1.org/", "https://id.gs1.org:", "urn:", "gs1:", "urn:x-lifecycle:serial:"]
-        ),
-        st.text("/:_%25FAé.~ ", max_size=20) | st.text(max_size=20),
-    )
-)
-def test_no_two_epcs_share_a_serial(epc: str) -> None:
-    try:
-        serial = identifiers.serial_of(epc)
-    except ValueError:
-        return
-    assert identifiers.epc_of(serial) == epc
 
 
 @given(wires)
@@ -305,89 +217,6 @@ def _assert_says_the_same(original: dict[str, Any], event: dict[str, Any], is_va
             assert said["eventID" if name == "id" else name] == value, name
     assert events.instant(event["eventTime"]).utc == events.instant(original["eventTime"]).utc
     assert event["eventTimeZoneOffset"] == original["eventTimeZoneOffset"]
-
-
-def captured(event: dict[str, Any]) -> list[incoming.Captured]:
-    whole = {
-        "type": "ObjectEvent",
-        "eventTime": "2026-01-01T10:00:00Z",
-        "eventTimeZoneOffset": "+01:00",
-        "action": "OBSERVE",
-        "epcList": ["urn:epc:id:sgtin:0614141.107346.2017"],
-        **event,
-    }
-    return list(incoming.capture(incoming.decode(json.dumps(whole)), [], None))
-
-
-def test_an_error_declaration_takes_the_event_out_that_it_names() -> None:
-    wrong = captured({"bizStep": "destroying", "disposition": "destroyed", "eventID": "urn:uuid:1"})[0].wire
-    declared = {"declarationTime": "2026-01-02T00:00:00Z", "reason": "did_not_occur"}
-    void = captured(
-        {
-            "bizStep": "destroying",
-            "disposition": "destroyed",
-            "eventID": "urn:uuid:1",
-            "errorDeclaration": declared,
-        }
-    )[0].wire
-    assert wrong is not None
-    assert void is not None
-    history = sorted([stored(wrong), stored(void)], key=lambda event: event.position, reverse=True)
-
-    reading = lifecycle.read(history, None, "2027-01-01T00:00:00.000000Z")
-
-    assert reading.voided_by == {stored(wrong).position: stored(void).position}
-    assert lifecycle.determine_status(history, "2027").status == lifecycle.UNKNOWN
-
-
-def test_local_time_is_where_it_happened() -> None:
-    (only,) = captured({"eventTime": "2026-01-01T23:30:00.1234567890Z", "eventTimeZoneOffset": "+05:30"})
-
-    assert only.wire is not None
-    assert only.wire["occurred_at"] == "2026-01-02T05:00:00.123456789+05:30"
-
-
-@pytest.mark.parametrize(
-    ("event", "reason"),
-    [
-        ({"type": "Event"}, "not one of the five event types of EPCIS 2.0"),
-        ({"epcList": []}, "names no EPC"),
-        ({"epcList": ["SN 1"]}, "epcList: not an EPC: 'SN 1'"),
-        ({"epcList": [7]}, "epcList: an EPC is a string"),
-        ({"epcList": ["urn:epc:idpat:sgtin:4012345.066666.*"]}, "names a class and has no serial"),
-        ({"epcList": ["https://id.gs1.org/01/70614141123451/10/99"]}, "names a class and has no serial"),
-        ({"epcList": ["urn:" + "x" * 200]}, "makes a serial number of 204 characters, over 128"),
-        ({"eventTime": "yesterday"}, "eventTime: expected RFC 3339 with an offset, got 'yesterday'"),
-        ({"eventTime": None}, "eventTime: expected a string"),
-        ({"eventTimeZoneOffset": "CET"}, "eventTimeZoneOffset: expected an offset such as +01:00, got 'CET'"),
-        ({"errorDeclaration": {}}, "errorDeclaration: has no declarationTime"),
-        ({"quantityList": [{"epcClass": "urn:c"}], "epcList": []}, "'urn:c' is a class-level quantity"),
-    ],
-)
-def test_what_makes_no_event_is_skipped_with_the_reason(event: dict[str, Any], reason: str) -> None:
-    (only,) = captured(event)
-
-    assert only.wire is None
-    assert only.reason is not None
-    assert reason in only.reason
-
-
-def test_each_thing_of_an_aggregation_has_its_own_story() -> None:
-    parent, *children = captured(
-        {
-            "type": "AggregationEvent",
-            "parentID": "urn:epc:id:sscc:0614141.1234567890",
-            "childEPCs": ["urn:epc:id:sgtin:0614141.107346.2017", "urn:epc:id:sgtin:0614141.107346.2018"],
-            "bizStep": "packing",
-        }
-    )
-
-    assert parent.wire is not None
-    assert len(parent.wire["metadata"]["epcis"]["childEPCs"]) == 2
-    assert [child.wire and child.wire["metadata"]["epcis"]["childEPCs"] for child in children] == [
-        ["urn:epc:id:sgtin:0614141.107346.2017"],
-        ["urn:epc:id:sgtin:0614141.107346.2018"],
-    ]
 
 
 @given(values | st.fixed_dictionaries({"type": st.just("EPCISDocument"), "epcisBody": values}) | near_misses)

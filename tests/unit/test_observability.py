@@ -13,6 +13,7 @@ from chalicelib.ingest import Outcome
 from chalicelib.triage import Report, Tally
 from tests import lambda_events
 from tests.conftest import random_stage
+from tests.headings import says
 
 ARRIVED = 1790000000.0
 
@@ -95,6 +96,7 @@ def test_an_unfinished_batch_says_where_it_resumes_and_counts_no_latency(
 
     line = the_line(capsys)
     assert line["level"] == "WARNING"
+    assert says("batch unfinished", line["message"])
     assert (line["resume_at"], line["because"]) == (last.sequence_number, "too fast")
     assert metric(line, "ItemFailures") == [1.0]
     assert "ArrivalToStored" not in line
@@ -123,6 +125,7 @@ def test_records_that_the_stream_forgot_are_an_error_and_a_metric(
 
     line = the_line(capsys)
     assert line["level"] == "ERROR"
+    assert says("dead letter triaged; the stream no longer", line["message"])
     assert metric(line, "Expired") == [4.0]
     assert metric(line, "TriageStored") == [4.0]
     assert metric(line, "QuarantinedHandlerError") == [1.0]
@@ -136,4 +139,6 @@ def test_an_unfinished_dead_letter_is_not_counted_yet(
 
     observability.dead_letter_triaged(report, "request-1")
 
-    assert "_aws" not in the_line(capsys)
+    line = the_line(capsys)
+    assert says("dead letter unfinished", line["message"])
+    assert "_aws" not in line

@@ -5,7 +5,6 @@ import os
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 from botocore.exceptions import ClientError
@@ -15,16 +14,8 @@ from ops import aws
 from ops.__main__ import main, parser
 from ops.arguments import moment_ms, positive, rate, sentence
 from ops.output import CommandError, duration, printable, when
-
-
-def commands(of: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """Every command that there is, by its words."""
-    groups = [action for action in of._actions if isinstance(action, argparse._SubParsersAction)]
-    if not groups:
-        yield path
-    for group in groups:
-        for name, inner in group.choices.items():
-            yield from commands(inner, (*path, name))
+from tests.headings import says
+from tests.parsers import words_of
 
 
 def test_there_are_the_commands_that_operators_need() -> None:
@@ -36,10 +27,10 @@ def test_there_are_the_commands_that_operators_need() -> None:
         ("dead-letters", "list"),
         ("dead-letters", "redrive"),
         ("replay",),
-    } <= set(commands(parser()))
+    } <= set(words_of(parser()))
 
 
-@pytest.mark.parametrize("command", sorted(commands(parser())))
+@pytest.mark.parametrize("command", sorted(words_of(parser())))
 def test_every_command_s_help_ends_with_examples_that_parse(
     command: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -101,6 +92,7 @@ def test_a_stage_that_is_not_configured_is_one_sentence(capsys: pytest.CaptureFi
     captured = capsys.readouterr()
     assert (code, captured.out) == (2, "")
     assert captured.err.startswith("error: stage 'moon' is not in .chalice/config.json")
+    assert says("stage '…' is not in .chalice", captured.err)
 
 
 @pytest.mark.parametrize(
@@ -119,6 +111,7 @@ def test_what_is_about_deployed_stages_says_so_of_the_laptops_own(
         "error: stage 'local' is not in infra/stages.json; it has dev, prod: name one with --stage. "
         "The laptop's own is not deployed; `make serve` makes it\n"
     )
+    assert says("stage '…' is not in infra", captured.err)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""docs/planning.md: its commands exist, and its figures are what they answer."""
+"""docs/planning.md: its commands exist, and its figures are what they answer.
+
+What its prose says of limits and defaults is in test_figures.py.
+"""
 
 import json
 import re
@@ -7,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ops import bill, capacity, prices, scenario, simulated_producer
+from ops import capacity, prices, scenario, simulated_producer, sizing
 from ops.__main__ import main, parser
-from ops.bill import PROVISIONED, Alternative, Load
+from ops.sizing import PROVISIONED, Alternative, Load
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "planning.md").read_text()
 TEXT = " ".join(DOCUMENT.split())
@@ -48,6 +51,22 @@ def test_one_shard_takes_as_long_as_the_document_says(capsys: pytest.CaptureFixt
     assert answer["rejected"] == 0
 
 
+def test_an_hour_of_a_billion_events_a_day_is_as_much_as_the_document_says(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    command = re.findall(r"^ +python -m ops simulate (.*--svg.*)$", DOCUMENT, re.MULTILINE)[-1]
+    said = re.search(r"a billion events: ([\d,]+) records in ([\d,]+) invocations", TEXT)
+    assert said
+    plot = tmp_path / "run.svg"
+
+    answer = simulated(capsys, *command.replace("run.svg", str(plot)).split())
+
+    assert [answer["stored"], answer["invocations"]] == [int(each.replace(",", "")) for each in said.groups()]
+    assert all(
+        title in plot.read_text() for title in ("not stored yet", "age", "stored a second", "throttled")
+    )
+
+
 def test_the_document_says_how_many_sources_are_undated() -> None:
     dates = [source["as_of"] for source in json.loads(prices.FILE.read_text())["sources"].values()]
     undated = [text for text in dates if not re.fullmatch(r"20\d\d-\d\d(-\d\d)?", text)]
@@ -63,12 +82,12 @@ def test_what_no_shard_makes_shorter_is_as_long_as_the_document_says() -> None:
     assert said
     hopeless = Alternative(PROVISIONED, False, PROVISIONED, 1024)
 
-    reasons = bill.design(Load(within_s=1.0), hopeless).shortcomings
+    reasons = sizing.design(Load(within_s=1.0), hopeless).shortcomings
     assert reasons == (f"reading and storing the first batch alone take {said[1]} s",)
 
 
 def test_a_producer_is_as_fast_as_the_document_says() -> None:
-    said = re.search(r"one puts ([\d,]+) records a second", TEXT)
+    said = re.search(r"one that is simulated puts ([\d,]+) records a second", TEXT)
     assert said
 
     assert scenario.Load(producers=1).producers_s == int(said[1].replace(",", ""))

@@ -4,6 +4,7 @@ import pytest
 
 from chalicelib import settings
 from chalicelib.errors import ConfigurationError
+from tests.headings import says
 
 
 def test_every_name_follows_from_the_stage(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,5 +43,7 @@ def test_a_mapping_listens_only_when_somebody_said_so(
 def test_a_setting_that_is_neither_on_nor_off_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LIFECYCLE_PARTIAL_RESPONSES", "true")
 
-    with pytest.raises(ConfigurationError, match="expected on or off, got 'true'"):
+    with pytest.raises(ConfigurationError, match="expected on or off, got 'true'") as refused:
         settings.partial_responses()
+
+    assert says("LIFECYCLE_PARTIAL_RESPONSES", str(refused.value))

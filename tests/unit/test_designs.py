@@ -1,0 +1,104 @@
+"""Alternatives sized for a load: in time, or with the reason why not; and none needs more for less."""
+
+import itertools
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops import bill, capacity, plan, scenario, sizing
+from ops.scenario import Settings
+from ops.simulate import handler_times
+from ops.simulation import simulate
+from ops.sizing import ON_DEMAND, PROVISIONED, Alternative, Load
+from tests.billing import FIRST_S, SECONDS, US_EAST_1
+
+
+def test_the_cheapest_that_meets_the_target_stands_first() -> None:
+    compared = plan.compare(Load(burst=400_000), US_EAST_1)
+    totals = [(not design.is_enough, bill.total(lines)) for design, lines in compared]
+
+    assert totals == sorted(totals)
+    assert compared[0][0].is_enough
+    assert not compared[-1][0].is_enough, "a new on-demand stream cannot take 6,667 a second"
+
+
+def test_a_burst_that_a_new_table_cannot_take_asks_for_warm_throughput() -> None:
+    design = sizing.design(Load(burst=1_000_000), Alternative(PROVISIONED, False, ON_DEMAND, 1024))
+
+    # (1,000,000 / 59.0967 + 7.61) x 1.2, rounded up: 60 s without the first batch's, with the one at once.
+    assert design.write_units_s == math.ceil((1e6 / (61 - FIRST_S) + 20_000_000 / SECONDS) * 1.2) == 20_315
+    assert "20,315" in design.remark
+    assert design.is_enough
+
+
+@given(st.sampled_from(list(sizing.alternatives())), st.integers(1_000, 10**7), st.integers(1, 3600))
+def test_a_sized_design_stores_the_burst_in_time_or_says_why_not(
+    choice: Alternative, burst: int, within_s: int
+) -> None:
+    design = sizing.design(Load(burst=burst, within_s=within_s), choice)
+
+    assert design.is_enough == (not design.shortcomings)
+    if design.is_enough:
+        assert design.drain_s <= within_s
+
+
+@given(
+    st.sampled_from([each for each in sizing.alternatives() if each.stream == PROVISIONED]).filter(
+        lambda choice: choice.memory_mb > 512
+    )
+)
+def test_a_provisioned_stream_stores_a_burst_in_any_time_from_two_and_a_half_seconds(
+    choice: Alternative,
+) -> None:
+    for within_s in (2.5, 3, 4, 5, 6, 6.3, 7, 8, 10, 15, 20, 30, 60):
+        design = sizing.design(Load(within_s=within_s), choice)
+
+        assert design.is_enough
+        assert design.drain_s <= within_s
+
+
+def test_more_time_never_needs_more() -> None:
+    choice = Alternative(PROVISIONED, False, PROVISIONED, 1024)
+    designs = [sizing.design(Load(within_s=tenths / 10), choice) for tenths in range(20, 900)]
+
+    assert all(design.is_enough for design in designs)
+    for less, more in itertools.pairwise(designs):
+        assert (more.shards, more.write_units_s) <= (less.shards, less.write_units_s)
+
+
+@pytest.mark.parametrize("producers", [4, 8])
+@pytest.mark.parametrize("within_s", [2, 2.5, 3, 4, 5, 6, 6.3, 7, 8, 10, 12, 15, 20, 30, 60])
+def test_what_is_planned_stores_the_burst_in_time_when_it_is_simulated(
+    within_s: float, producers: int
+) -> None:
+    design = sizing.design(Load(within_s=within_s), Alternative(PROVISIONED, False, ON_DEMAND, 1024))
+    handler_s, record_s = handler_times(1024)
+    pipeline = Settings(
+        shards=design.shards,
+        parallelization=design.parallelization,
+        handler_s=handler_s,
+        record_s=record_s,
+        cold_start_s=capacity.COLD_START_S,
+        write_units_s=design.write_units_s,
+    )
+    result = simulate(pipeline, scenario.Load(burst=Load().burst, producers=producers), random.Random(1))
+
+    assert design.is_enough
+    assert result.stored == Load().burst
+    assert result.drained_s <= within_s
+
+
+def test_what_the_first_batch_alone_takes_longer_than_is_said() -> None:
+    design = sizing.design(Load(within_s=1.5), Alternative(PROVISIONED, False, ON_DEMAND, 1024))
+
+    assert design.shortcomings == ("reading and storing the first batch alone take 1.9 s",)
+
+
+def test_a_burst_smaller_than_a_batch_does_not_wait_for_a_full_one() -> None:
+    slow = Alternative(PROVISIONED, False, ON_DEMAND, 512)
+
+    assert not sizing.design(Load(burst=10_000, within_s=1.9), slow).is_enough
+    assert sizing.design(Load(burst=10, within_s=1.9), slow).is_enough

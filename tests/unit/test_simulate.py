@@ -1,0 +1,130 @@
+"""`ops simulate`, the command: what it prints, and its verdict."""
+
+import json
+import re
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from ops import simulate as command
+from ops import svg
+from ops.__main__ import parser
+from ops.output import CommandError
+
+
+def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
+    args = parser().parse_args(["simulate", *argv])
+    code: int = args.run(args)
+    answer = capsys.readouterr()
+    return code, answer.out, answer.err
+
+
+def test_the_examples_of_the_help_are_commands_that_exist() -> None:
+    commands = re.findall(r"^  python -m ops (.+)$", command.EXAMPLES, re.MULTILINE)
+
+    assert len(commands) >= 3
+    for line in commands:
+        parser().parse_args(line.split())
+
+
+def test_json_has_the_figures_and_the_course_of_the_run(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "--burst", "20000", "--json")
+    answer = json.loads(out)
+
+    assert code == 0
+    assert answer["stored"] == 20_000
+    assert answer["settings"]["batch_size"] == 500
+    assert answer["backlog"][-1][1] == 0
+    assert len(answer["timeline"]) == len(answer["backlog"])
+
+
+def test_the_table_shows_figures_and_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "--events-a-day", "864000", "--hours", "0.02")
+
+    assert code == 0
+    assert re.search(r"stored +720\b", out)
+    assert "iterator age" in out
+    assert "the burst" not in out
+
+
+def test_a_burst_that_is_not_stored_in_time_is_a_failed_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run(capsys, "--burst", "20000", "--write-units", "500", "--within", "10")
+
+    assert code == 1
+    assert "not in time" in err
+
+
+def test_the_function_is_the_deployed_one(capsys: pytest.CaptureFixture[str]) -> None:
+    from app import app
+    from local import mapping_settings
+
+    deployed = mapping_settings.for_kinesis(app, "process_lifecycle")
+    settings = json.loads(run(capsys, "--burst", "10", "--json")[1])["settings"]
+
+    assert settings["timeout_s"] == deployed.timeout_s
+    assert settings["retry_attempts"] == deployed.retry_attempts
+    assert settings["parallelization"] == deployed.parallelization_factor
+    assert settings["batch_size"] == deployed.batch_size
+
+
+def test_a_handler_slower_than_its_timeout_is_a_failed_verdict(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = run(capsys, "--burst", "40", "--handler-ms", "70000", "--retries", "0")
+
+    assert code == 1
+    assert re.search(r"ended by the timeout +7\d\b", out)
+    assert re.search(r"dead letters +40\b", out)
+    assert run(capsys, "--burst", "40", "--handler-ms", "70000", "--timeout", "90")[0] == 0
+
+
+def test_hours_of_no_flow_are_refused() -> None:
+    args = parser().parse_args(["simulate", "--hours", "3"])
+
+    with pytest.raises(CommandError, match="--events-a-day") as caught:
+        args.run(args)
+
+    assert caught.value.exit_code == 2
+
+
+def test_the_plot_is_a_picture_of_every_curve(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "run.svg"
+    run(capsys, "--burst", "5000", "--svg", str(file))
+    root = ElementTree.parse(file).getroot()
+    lines = root.findall("{http://www.w3.org/2000/svg}polyline")
+
+    assert len(lines) == 4
+    for line in lines:
+        for point in line.attrib["points"].split():
+            x, y = map(float, point.split(","))
+            assert 0 <= x <= svg.WIDTH
+            assert 0 <= y <= 4 * svg.PANEL_HEIGHT + 40
+
+
+def test_a_plot_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    args = parser().parse_args(["simulate", "--burst", "10", "--svg", str(tmp_path / "no" / "run.svg")])
+
+    with pytest.raises(CommandError, match="No such file") as caught:
+        args.run(args)
+
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--burst", "0"],
+        ["--shards", "x"],
+        ["--failing", "1"],
+        ["--parallelization", "11"],
+        ["--write-units", "nan"],
+        ["--burst-at", "1e12"],
+        ["--products", "1000000000000"],
+        ["--bytes", "1048576"],
+        ["--burst", "9" * 5000],
+    ],
+)
+def test_a_bad_number_is_a_usage_error(argv: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        parser().parse_args(["simulate", *argv])
+
+    assert caught.value.code == 2
