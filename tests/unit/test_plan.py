@@ -7,6 +7,7 @@ import pytest
 
 from chalicelib.metrics import NAMES
 from cli import template
+from cli.stage import ROOT
 from ops import plan, sizing
 from ops.__main__ import parser
 from ops.sizing import Load
@@ -50,12 +51,16 @@ def test_the_deployed_function_is_one_of_the_alternatives() -> None:
     assert deployed in set(sizing.alternatives())
 
 
-def test_the_examples_of_the_help_are_commands_that_exist() -> None:
-    commands = re.findall(r"^  python -m ops (.+)$", plan.EXAMPLES, re.MULTILINE)
+def test_every_example_of_the_help_runs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    examples = re.findall(r"^  python -m ops plan\b(.*)$", plan.EXAMPLES, re.MULTILINE)
 
-    assert len(commands) >= 3
-    for command in commands:
-        parser().parse_args(command.split())
+    assert len(examples) == 4
+    for example in examples:
+        code, out = run(capsys, *example.split())
+        assert (code, "Kinesis" in out) == (0, True), example
 
 
 def test_json_holds_what_the_table_shows_with_a_source_for_every_line(

@@ -7,6 +7,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+from cli.exits import EXIT_FAILED, EXIT_OK
 from ops import simulate as command
 from ops import svg
 from ops.__main__ import parser
@@ -20,12 +21,18 @@ def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str, str]:
     return code, answer.out, answer.err
 
 
-def test_the_examples_of_the_help_are_commands_that_exist() -> None:
-    commands = re.findall(r"^  python -m ops (.+)$", command.EXAMPLES, re.MULTILINE)
+def test_every_example_of_the_help_runs_and_has_the_verdict_that_it_speaks_of(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where run.svg is written
+    examples = re.findall(r"^  python -m ops simulate\b(.*)$", command.EXAMPLES, re.MULTILINE)
 
-    assert len(commands) >= 3
-    for line in commands:
-        parser().parse_args(line.split())
+    assert len(examples) == 4
+    for example in examples:
+        code, out, err = run(capsys, *example.split())
+        # One asks for a minute and takes three and a half.
+        assert code == (EXIT_FAILED if "--within 60" in example else EXIT_OK), f"{example}\n{out}{err}"
+    assert (tmp_path / "run.svg").exists()
 
 
 def test_json_has_the_figures_and_the_course_of_the_run(capsys: pytest.CaptureFixture[str]) -> None:
