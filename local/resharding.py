@@ -72,7 +72,7 @@ def grant(kinesis: Any, provisioners: Any, mappings: Any, clock: Callable[[], fl
         """CloudFormation's.  A ShardCount that has not changed is no wish, whatever became of the shards."""
         stream = kinesis._streams.get(name)
         count = int(new.get("ShardCount") or 0)
-        is_wish = _mode(new) == "PROVISIONED" and count not in (0, int(old.get("ShardCount") or 0))
+        is_wish = count not in (0, int(old.get("ShardCount") or 0))
         if stream is None or new.get("Name", name) != name or not is_wish:
             return update(name, old, new, stack)
         check(stream, count)  # before anything is changed
@@ -152,7 +152,7 @@ def _answering(kinesis: Any, change: Callable[[Stream, Data], dict[str, Any]]) -
         try:
             if stream is None:
                 raise RefusedError("ResourceNotFoundException", f"Stream {name} not found")
-            if _mode(stream) != "PROVISIONED":
+            if stream["StreamModeDetails"]["StreamMode"] != "PROVISIONED":
                 raise RefusedError("ValidationException", f"Stream {name} has on-demand capacity mode")
             return _json(kinesis, change(stream, data))
         except (KeyError, ValueError) as exc:  # no SDK sends that
@@ -161,12 +161,6 @@ def _answering(kinesis: Any, change: Callable[[Stream, Data], dict[str, Any]]) -
             return _error(kinesis, exc.code, str(exc))
 
     return answer
-
-
-def _mode(stream: Data) -> str:
-    """Of a stream as it is, or as a template describes it."""
-    mode: str = (stream.get("StreamModeDetails") or {}).get("StreamMode", "PROVISIONED")
-    return mode
 
 
 def _json(kinesis: Any, told: Data) -> Answer:
