@@ -13,11 +13,11 @@ from typing import Any
 
 import boto3
 
-from chalicelib import events
 from cli.exits import EXIT_OK
 from cli.stage import ROOT
 from producer.lives import lives
 from tests.integration.test_deploying import REHEARSAL, Terminal, commands, port, terminal
+from tests.positions import by_product
 from tests.processes import until
 from tests.shards import open_shards, shards
 
@@ -88,10 +88,7 @@ def test_the_page_reshards_a_stage_that_is_being_written_to_and_nothing_is_lost(
     assert len(open_shards(kinesis, STREAM)) == 4
 
     sent = list(lives(3000, 100, 7, NOW))
-    wanted: dict[str, set[str]] = {}
-    for data in sent:
-        event = events.decode(data)
-        wanted.setdefault(event.serial, set()).add(event.position)
+    wanted = by_product(sent)
 
     def held() -> int:
         return sum(map(len, positions(dynamodb).values()))
