@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests import kinesalite
-from tests.mappings import Rig, eventually
+from tests.mappings import Rig, eventually, flat, rigged
 
 FIRST = "shardId-000000000000"
 
@@ -29,17 +29,15 @@ def kinesis_url(request: pytest.FixtureRequest) -> Iterator[str]:
 
 @pytest.fixture
 def rig(aws: str, kinesis_url: str, tmp_path: Path) -> Iterator[Rig]:
-    rig = Rig(tmp_path, kinesis_url=kinesis_url)
-    yield rig
-    rig.close()
+    with rigged(tmp_path, kinesis_url=kinesis_url) as rig:
+        yield rig
 
 
 @pytest.fixture
 def pair(aws: str, kinesis_url: str, tmp_path: Path) -> Iterator[Rig]:
     """Two shards, so that they can be merged."""
-    rig = Rig(tmp_path, kinesis_url=kinesis_url, shards=2)
-    yield rig
-    rig.close()
+    with rigged(tmp_path, kinesis_url=kinesis_url, shards=2) as rig:
+        yield rig
 
 
 def shards(rig: Rig) -> list[Any]:
@@ -73,7 +71,7 @@ def numbered(start: int, stop: int, **more: Any) -> list[dict[str, Any]]:
 
 
 def delivered(rig: Rig) -> list[str]:
-    return list(chain.from_iterable(rig.delivered()))
+    return flat(rig.delivered())
 
 
 def assert_keys_in_order(rig: Rig, sent: list[str]) -> None:
