@@ -13,7 +13,7 @@ from typing import Any
 
 import boto3
 
-from cli.exits import EXIT_OK
+from cli.exits import EXIT_FAILED, EXIT_OK
 from cli.stage import ROOT
 from producer.lives import lives
 from tests.integration.test_deploying import REHEARSAL, Terminal, commands, port, terminal
@@ -109,6 +109,11 @@ def test_the_page_reshards_a_stage_that_is_being_written_to_and_nothing_is_lost(
                 assert len(open_shards(kinesis, STREAM)) == shard_count
                 events_s.writelines(data + b"\n" for data in part[750:])
             assert json.loads(sending.result())["sent"] == len(part)
+
+    stages.set(11)
+    too_far = terminal(apply + on_the_endpoint)
+    assert too_far.returncode == EXIT_FAILED
+    assert "UPDATE_ROLLBACK_COMPLETE: Events: UpdateShardCount cannot scale up over double" in too_far.stderr
 
     assert until(lambda: held() == 3000), held()
     assert positions(dynamodb) == wanted
