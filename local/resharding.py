@@ -51,8 +51,10 @@ def grant(kinesis: Any, provisioners: Any, mappings: Any, clock: Callable[[], fl
         return Resharding(stream, kinesis._next_sequence_number).check(count)
 
     def split(stream: Stream, data: Data) -> dict[str, Any]:
-        at = int(data["NewStartingHashKey"])
-        change(stream, lambda shards: shards.split(data["ShardToSplit"], at))
+        at = str(data["NewStartingHashKey"])
+        if not at.isdecimal():
+            raise RefusedError("ValidationException", f"NewStartingHashKey {at} is no number")
+        change(stream, lambda shards: shards.split(data["ShardToSplit"], int(at)))
         return {}
 
     def merge(stream: Stream, data: Data) -> dict[str, Any]:
@@ -155,19 +157,13 @@ def _answering(kinesis: Any, change: Callable[[Stream, Data], dict[str, Any]]) -
             if stream["StreamModeDetails"]["StreamMode"] != "PROVISIONED":
                 raise RefusedError("ValidationException", f"Stream {name} has on-demand capacity mode")
             return _json(kinesis, change(stream, data))
-        except (KeyError, ValueError) as exc:  # no SDK sends that
-            return _error(kinesis, "ValidationException", f"missing or no number: {exc}")
         except RefusedError as exc:
-            return _error(kinesis, exc.code, str(exc))
+            refused: Answer = kinesis.error_response_json(exc.code, str(exc), 400)
+            return refused
 
     return answer
 
 
 def _json(kinesis: Any, told: Data) -> Answer:
     answer: Answer = kinesis.json_response(told)
-    return answer
-
-
-def _error(kinesis: Any, code: str, sentence: str) -> Answer:
-    answer: Answer = kinesis.error_response_json(code, sentence, 400)
     return answer

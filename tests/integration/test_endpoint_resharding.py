@@ -253,6 +253,8 @@ def test_what_cannot_be_split_or_merged_is_refused(kinesis: Any, four: str) -> N
             )
         )
         assert code == "InvalidArgumentException"
+    nonsense = {"ShardToSplit": one["ShardId"], "NewStartingHashKey": "the middle"}
+    assert refusal(lambda: kinesis.split_shard(StreamName=four, **nonsense))[0] == "ValidationException"
     unknown = {**one, "ShardId": "shardId-000000000099"}
     assert refusal(lambda: split(kinesis, four, unknown))[0] == "ResourceNotFoundException"
     assert refusal(lambda: scale(kinesis, "no-such-stream", 2))[0] == "ResourceNotFoundException"
