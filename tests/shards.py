@@ -1,5 +1,7 @@
 """A stream's shards, as a test looks at them and changes them."""
 
+import contextlib
+import uuid
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -12,6 +14,25 @@ class Read(NamedTuple):
 
     records: list[Any]
     children: list[Any] | None
+
+
+@contextlib.contextmanager
+def made(kinesis: Any, count: int) -> Iterator[str]:
+    """A stream with so many shards."""
+    name = f"resharding-{uuid.uuid4().hex[:8]}"
+    kinesis.create_stream(StreamName=name, ShardCount=count)
+    try:
+        yield name
+    finally:
+        kinesis.delete_stream(StreamName=name)
+
+
+def put(kinesis: Any, stream: str, *entries: tuple[str, bytes]) -> list[str]:
+    """Puts partition keys with their data; the sequence numbers."""
+    answer = kinesis.put_records(
+        StreamName=stream, Records=[{"PartitionKey": key, "Data": data} for key, data in entries]
+    )
+    return [each["SequenceNumber"] for each in answer["Records"]]
 
 
 def shards(kinesis: Any, stream: str) -> list[Any]:
