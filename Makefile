@@ -23,8 +23,8 @@ $(READY): requirements.txt requirements-dev.txt constraints.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
-# Resharding is tested on kinesalite, which closes a split shard as Kinesis does.  Without npm those tests
-# skip, and say so.
+# Resharding is tested on kinesalite, too, which closes a split shard as Kinesis does.  Without npm those
+# tests skip, and say so.
 $(NODE_READY): package.json package-lock.json
 	@if command -v npm >/dev/null; then npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; \
 	else mkdir -p node_modules; fi

@@ -14,7 +14,12 @@ from typing import Any
 
 import msgspec
 
+from local import stream_shards
+
 _HEADER = "x-lifecycle-wait-ms"
+
+# What a waiting read should hear of: records, and that there will be none any more.
+_NEWS = {"PutRecord", "PutRecords", "SplitShard", "MergeShards", "UpdateShardCount"}
 
 #: However long a reader is willing to wait, it should notice soon that it is to stop.
 LONGEST_S = 0.5
@@ -60,11 +65,11 @@ def grant(kinesis: Any) -> None:
     put = asyncio.Event()
 
     def has_records(iterator: str) -> bool:
-        """Also where there is something else to say: that the iterator is unknown, the stream gone."""
+        """Also where there is something else to say: an unknown iterator, a stream or shard at its end."""
         place = iterators.get(iterator)
         stream = streams.get(place["stream"]) if place else None
         shard = stream["shards"].get(place["shard_id"]) if stream else None
-        return shard is None or len(shard["records"]) > place["position"]
+        return shard is None or stream_shards.is_closed(shard) or len(shard["records"]) > place["position"]
 
     async def until_there_are_records(iterator: str, seconds: float) -> None:
         ends_at = time.monotonic() + min(seconds, LONGEST_S)
@@ -83,7 +88,7 @@ def grant(kinesis: Any) -> None:
                 iterator = msgspec.json.decode(body, type=_GetRecords).ShardIterator
                 await until_there_are_records(iterator, int(wait_ms) / 1000)
         answer = await handle(method, path, headers, body, query_params)
-        if action in ("PutRecord", "PutRecords"):
+        if action in _NEWS:
             put.set()
             put = asyncio.Event()
         return answer

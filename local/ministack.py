@@ -1,4 +1,5 @@
-"""The process that plays AWS: MiniStack as it is, with some of its costs taken out and reads that can wait.
+"""The process that plays AWS: MiniStack as it is, with some of its costs taken out, reads that can wait, and
+shards that are split and merged as Kinesis does it.
 
     python -m local.ministack [--with-parent]
 
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from local import long_partitions, long_polls
+from local import long_partitions, long_polls, resharding
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -64,9 +65,11 @@ def main() -> None:
         _end_with_parent()
     sys.argv = ["ministack"]  # its own options are not for here
     from ministack.app import main as serve  # type: ignore[import-untyped]  # it ships no types
-    from ministack.services import dynamodb, kinesis  # type: ignore[import-untyped]
+    from ministack.services import dynamodb, kinesis, lambda_svc  # type: ignore[import-untyped]
+    from ministack.services.cloudformation import provisioners  # type: ignore[import-untyped]
 
     skip_needless_expiry(kinesis)
+    resharding.grant(kinesis, provisioners, lambda_svc)
     long_polls.grant(kinesis)
     long_partitions.go_by_key(dynamodb)
     gc.set_threshold(*_GC_THRESHOLDS)

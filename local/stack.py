@@ -44,28 +44,30 @@ def ensure(
 ) -> None:
     """Create the stage's stack, or bring an existing one up to date, and wait until that is complete.
 
+    `shards` are a new stream's.  An existing one keeps those it has, because they are the operator's: they
+    may have been split and merged since, and from any number to any other is no single step.
+
     Raises StackError.
     """
-    wanted = {
-        "StackName": name(stage),
-        "TemplateBody": template.as_json(TEMPLATE),
-        "Parameters": [
-            {"ParameterKey": key, "ParameterValue": value}
-            for key, value in {
-                "Stage": stage,
-                "Data": "disposable",
-                "StreamMode": "PROVISIONED",  # MiniStack gives an on-demand stream one shard
-                "ShardCount": str(shards),
-                "Watching": "off",
-            }.items()
-        ],
-        # The template names a transform, and a role for the archive that is not made here.
-        "Capabilities": ["CAPABILITY_AUTO_EXPAND", "CAPABILITY_IAM"],
-    }
     status = _status(cloudformation, stage)
     if status == "ROLLBACK_COMPLETE":  # a failed creation: empty, and refuses every update
         remove(cloudformation, stage, clock=clock, sleep=sleep)
         status = None
+    shard_count = {"ParameterValue": str(shards)} if status is None else {"UsePreviousValue": True}
+    wanted = {
+        "StackName": name(stage),
+        "TemplateBody": template.as_json(TEMPLATE),
+        "Parameters": [
+            {"ParameterKey": "Stage", "ParameterValue": stage},
+            {"ParameterKey": "Data", "ParameterValue": "disposable"},
+            # MiniStack gives an on-demand stream one shard.
+            {"ParameterKey": "StreamMode", "ParameterValue": "PROVISIONED"},
+            {"ParameterKey": "ShardCount", **shard_count},
+            {"ParameterKey": "Watching", "ParameterValue": "off"},
+        ],
+        # The template names a transform, and a role for the archive that is not made here.
+        "Capabilities": ["CAPABILITY_AUTO_EXPAND", "CAPABILITY_IAM"],
+    }
     try:
         if status is None:
             cloudformation.create_stack(**wanted)  # type: ignore[arg-type]  # a dict of mixed values

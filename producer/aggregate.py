@@ -8,10 +8,15 @@ Entries are gathered by the shard that their partition keys hash to, and go ther
 that they lie on the shards on which they would lie one by one.  All records for a shard have one partition
 key of their own, which keeps them in order; an entry too large to share a record goes alone on the same key.
 A mapping with a ParallelizationFactor divides a shard by these keys, and so has nothing to divide.
+
+When the stream is resharded meanwhile, what was gathered for a shard that is split goes to one of its
+children as a whole, until an answer names a shard that is not known here.  Nothing is lost by that, and a
+history does not mind the order; but a reader made with the KCL drops entries that lie on another's shard.
 """
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from functools import lru_cache
 from hashlib import md5
 from typing import TYPE_CHECKING, NamedTuple
@@ -43,9 +48,16 @@ class Aggregator:
 
     def __init__(self, shards: Sequence[HashRange], unit_bytes: int = UNIT_BYTES) -> None:
         """`shards` are all open shards, as `open_shards` returns them."""
+        self._unit_bytes = unit_bytes
+        self._known: set[str] = set()
+        self._next_shards: Sequence[HashRange] | None = None
+        self._gather_for(shards)
+
+    def _gather_for(self, shards: Sequence[HashRange]) -> None:
         self._shards = sorted(shards)
+        self._known |= {shard.shard_id for shard in shards}
         longest_key = max(len(shard.shard_id) for shard in shards)
-        self._room = unit_bytes - _BYTES_A_RECORD - longest_key
+        self._room = self._unit_bytes - _BYTES_A_RECORD - longest_key
         self._starts = [shard.start for shard in self._shards]
         self._gathered: list[list[Entry]] = [[] for _ in self._shards]
         self._bytes = [0 for _ in self._shards]
@@ -54,6 +66,10 @@ class Aggregator:
     def records(self, entries: Iterable[Entry | None]) -> Iterator[Entry | None]:
         """The entries as records, each shard's in order.  None lets everything out that was gathered."""
         for entry in entries:
+            if self._next_shards is not None:
+                yield from self._rest()
+                shards, self._next_shards = self._next_shards, None
+                self._gather_for(shards)
             if entry is None:
                 yield from self._rest()
                 yield None
@@ -65,6 +81,15 @@ class Aggregator:
             self._gathered[shard].append(entry)
             self._bytes[shard] += size
         yield from self._rest()
+
+    def is_outdated(self, shard_ids: AbstractSet[str]) -> bool:
+        """Whether one of the shards on which records were put is new: the stream has been resharded."""
+        return not shard_ids <= self._known
+
+    def reshard(self, shards: Sequence[HashRange], seen: AbstractSet[str]) -> None:
+        """Gather for these from the next entry on.  Those `seen` are no news any more, open or not."""
+        self._known |= seen
+        self._next_shards = shards
 
     def gathered(self) -> list[Entry]:
         """The entries that wait for their record to be full; none when `records` has come to its end."""

@@ -58,7 +58,14 @@ def _send(args: argparse.Namespace, source: Source) -> int:
     gc.freeze()  # what is loaded by now stays to the end: the collector need not look at it again and again
     unavailable = aggregator = None
     with _stopping_at_ctrl_c(source), _progress(source.total) as show:
-        putter = Putter(kinesis, stream, ordered=not args.unordered, rate=args.rate, on_answer=show)
+
+        def answered(report: Report) -> None:
+            show(report)
+            if aggregator is not None and aggregator.is_outdated(report.shards):
+                with contextlib.suppress(ClientError, BotoCoreError):  # the next answer says it again
+                    aggregator.reshard(open_shards(kinesis, stream), report.shards)
+
+        putter = Putter(kinesis, stream, ordered=not args.unordered, rate=args.rate, on_answer=answered)
         try:
             if args.aggregate:
                 aggregator = _aggregator(kinesis, stream)

@@ -1,7 +1,8 @@
-"""A Kinesis that keeps a split shard's records, for tests of resharding.
+"""A Kinesis that nobody here has written, for tests of resharding.
 
 Kinesalite (npm, pinned in package.json) closes a parent as Kinesis does: it is read to its end, which has a
-null NextShardIterator, and ListShards goes on listing it.  The embedded endpoint drops it with its records.
+null NextShardIterator, and ListShards goes on listing it.  The embedded endpoint does so because we made it
+(local/resharding.py): what both do the same is less likely to be our idea alone.
 """
 
 import contextlib

@@ -195,3 +195,23 @@ class Rig:
         self.sqs.delete_queue(QueueUrl=self.queue)
         for client in (self.kinesis, self.sqs, self.dynamodb):
             client.close()
+
+
+@contextlib.contextmanager
+def rigged(directory: Path, **how: Any) -> Iterator[Rig]:
+    """A rig of the test's own, ended afterwards."""
+    rig = Rig(directory, **how)
+    try:
+        yield rig
+    finally:
+        rig.close()
+
+
+def flat(lists: list[list[str]]) -> list[str]:
+    """The sequence numbers of all invocations, one after the other."""
+    return [number for numbers in lists for number in numbers]
+
+
+def by_number(numbers: list[str]) -> list[str]:
+    """In the order of the stream."""
+    return sorted(numbers, key=int)

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from chalicelib import events
 from local import endpoint
 from producer.lives import lives
 from tests.headings import says
+from tests.positions import by_product
 from tests.processes import alive, command_lines, until
 from tests.served import Served
 
@@ -45,10 +45,7 @@ class Serving(Served):
 
     def has_all(self, count: int, seed: int) -> bool:
         """Whether the API gives every event of `send` with the same arguments."""
-        wanted: dict[str, set[str]] = {}
-        for data in lives(count, count // 10, seed, NOW):
-            event = events.decode(data)
-            wanted.setdefault(event.serial, set()).add(event.position)
+        wanted = by_product(lives(count, count // 10, seed, NOW))
         return all(self.positions(serial) == positions for serial, positions in wanted.items())
 
     def positions(self, serial: str) -> set[str]:
@@ -224,5 +221,5 @@ def test_reset_forgets_what_was_stored(serve: Serve, home: Path) -> None:
 
     assert (reset.returncode, reset.stdout) == (0, "")
     assert f"removed {home / 'state'}" in reset.stderr
-    serial = events.decode(next(lives(20, 2, 4, NOW))).serial
-    assert serve().positions(serial) == set()
+    one, *_ = by_product(lives(20, 2, 4, NOW))
+    assert serve().positions(one) == set()

@@ -2,9 +2,13 @@
 
 import json
 import os
+import subprocess
+import sys
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
+from datetime import datetime, timezone
+from itertools import islice
 from typing import Any
 
 import boto3
@@ -13,8 +17,12 @@ import pytest
 from chalicelib import records
 from chalicelib.records import Record
 from cli.exits import EXIT_OK, EXIT_USAGE
+from cli.stage import ROOT
 from producer.__main__ import main
 from producer.aggregate import UNIT_BYTES
+from producer.lives import lives
+from tests.processes import until
+from tests.shards import open_shards, read, scale, shards
 
 LIFE = ["send", "--events", "1500", "--seed", "7", "--now", "2026-01-01T00:00:00Z", "--poison", "5", "--json"]
 
@@ -87,6 +95,56 @@ def test_aggregated_events_lie_where_they_would_have_lain_and_in_that_order(
     # A poison pill of 400 KB shares no record, and so lies on its shard without its own key.
     assert by_serial(shards, below=UNIT_BYTES) == by_serial(plain_shards, below=UNIT_BYTES)
     assert everything(shards) == everything(plain_shards)
+
+
+@pytest.fixture
+def feeding(streams: tuple[str, str]) -> Iterator["subprocess.Popen[bytes]"]:
+    """A producer that aggregates what it is told, onto the second stream."""
+    command = ["-m", "producer", "send", "--from", "-", "--aggregate", "--json", "--stream", streams[1]]
+    with subprocess.Popen(
+        [sys.executable, *command],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        yield process
+        process.kill()
+
+
+def test_a_reshard_during_the_run_loses_nothing_and_is_noticed(
+    streams: tuple[str, str], feeding: "subprocess.Popen[bytes]"
+) -> None:
+    _, stream = streams
+    kinesis = boto3.client("kinesis")
+    told: list[bytes] = []
+    events = lives(20_000, 2_000, 7, datetime(2026, 1, 1, tzinfo=timezone.utc))
+
+    def on_it() -> list[bytes]:
+        found = [
+            each for shard in shards(kinesis, stream) for each in read(kinesis, stream, shard["ShardId"])[0]
+        ]
+        return [record.data for record in records.from_get_records(stream, "any", found)]
+
+    def all_open_shards_get_some() -> bool:
+        assert feeding.stdin is not None
+        more = list(islice(events, 100))
+        feeding.stdin.writelines(data + b"\n" for data in more)
+        feeding.stdin.flush()
+        told.extend(more)
+        assert until(lambda: len(on_it()) == len(told))
+        return all(read(kinesis, stream, each["ShardId"]).records for each in open_shards(kinesis, stream))
+
+    assert until(all_open_shards_get_some, timeout_s=20)
+    scale(kinesis, stream, 8)
+    assert until(all_open_shards_get_some, timeout_s=20)  # the second child of each too
+    scale(kinesis, stream, 5)
+    assert until(all_open_shards_get_some, timeout_s=20)
+    out, _ = feeding.communicate(timeout=60)
+
+    assert feeding.returncode == EXIT_OK
+    assert json.loads(out)["sent"] == len(told)
+    assert sorted(on_it()) == sorted(told)
+    kinesis.close()
 
 
 def test_pacing_and_filling_records_exclude_each_other(capsys: pytest.CaptureFixture[str]) -> None:

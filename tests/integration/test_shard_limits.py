@@ -1,7 +1,9 @@
 """The door in front of the endpoint: what a shard would refuse is refused, and everything else passes."""
 
+import json
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +14,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from chalicelib import settings
+from local import front
 from producer.entry import Entry
 from producer.putter import Putter
+from tests.shards import scale
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -88,6 +92,41 @@ def test_each_entry_is_answered_in_its_own_place(stage: str, kinesis: Any) -> No
     assert all("SequenceNumber" in each for each in answer[1::2])
     assert {each["ShardId"] for each in answer[1::2]} == {"shardId-000000000002"}
     assert any("ErrorCode" in each for each in answer[0::2])
+
+
+def test_a_stream_that_is_resharded_behind_the_door_has_the_limits_of_its_open_shards(aws: str) -> None:
+    kinesis = boto3.client("kinesis")
+    stream = f"resharded-{uuid.uuid4().hex[:8]}"
+    kinesis.create_stream(StreamName=stream, ShardCount=1)
+    now = 0.0
+    behind = front.Door(aws, clock=lambda: now)
+    headers = {
+        "X-Amz-Target": "Kinesis_20131202.PutRecords",
+        "Content-Type": "application/x-amz-json-1.1",
+        "Authorization": "AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/kinesis/aws4_request",
+    }
+
+    def taken(*hash_keys: int) -> int:
+        """Of so many times 500 records."""
+        count = 0
+        for hash_key in hash_keys:
+            records = [{**each, "Data": "eA=="} for each in entries(500, hash_key)]
+            body = json.dumps({"StreamName": stream, "Records": records}).encode()
+            status, _, answered = behind.answer("POST", "/", headers, body)
+            assert status == 200
+            count += 500 - json.loads(answered)["FailedRecordCount"]
+        return count
+
+    low, high = 0, 2**127
+    assert taken(low, low, high, high) == 1000
+    scale(kinesis, stream, 2)
+    now += front.SHARDS_FOR_S + 1
+    assert taken(low, low, low, high, high, high) == 2000
+    scale(kinesis, stream, 1)
+    now += front.SHARDS_FOR_S + 1
+    assert taken(low, low, high, high) == 1000
+    behind.hang_up()
+    kinesis.delete_stream(StreamName=stream)
 
 
 def test_a_single_put_is_refused_with_an_error(stage: str, kinesis: Any) -> None:

@@ -1,7 +1,7 @@
 """Aggregated records: what goes in comes out, on the shard and in the order that it would have had alone."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from hashlib import md5
 
 import pytest
@@ -116,3 +116,46 @@ def test_what_is_gathered_when_a_run_is_cut_short_is_known() -> None:
         list(gathering.records(cut_short()))
 
     assert gathering.gathered() == [Entry(b"1", "a")]
+
+
+@given(st.lists(entries), st.lists(entries), st.integers(80, 200))
+def test_when_the_stream_is_resharded_nothing_is_lost_and_what_comes_goes_to_the_new_shards(
+    before: list[Entry], after: list[Entry], unit: int
+) -> None:
+    halves = [HashRange(number * 2**127, f"shardId-{number + 4}") for number in range(2)]
+    aggregator = Aggregator(SHARDS, unit)
+
+    def given_() -> Iterator[Entry]:
+        yield from before
+        assert aggregator.is_outdated({"shardId-0", "shardId-4"})
+        aggregator.reshard(halves, {"shardId-0", "shardId-4"})
+        yield from after
+
+    put_ = [record for record in aggregator.records(given_()) if record is not None]
+
+    found = [(each.partition_key, each.data) for record in put_ for each in record.singles]
+    assert sorted(found) == sorted((each.partition_key, each.data) for each in before + after)
+    for key in {key for key, _ in found}:
+        expected = [each.data for each in before + after if each.partition_key == key]
+        assert [data for found_key, data in found if found_key == key] == expected
+    for record in put_:
+        if record.partition_key in {"shardId-4", "shardId-5"}:
+            half = halves[int(record.partition_key[-1]) - 4]
+            assert record.hash_key == str(half.start)
+            for single in record.singles:
+                hash_key = int(md5(single.partition_key.encode()).hexdigest(), 16)
+                assert half.start <= hash_key < half.start + 2**127
+    in_new = sum(len(record.singles) for record in put_ if record.partition_key in {"shardId-4", "shardId-5"})
+    assert in_new == len(after)
+
+
+def test_a_shard_that_is_closed_again_already_is_asked_about_once() -> None:
+    aggregator = Aggregator(SHARDS)
+    assert not aggregator.is_outdated({"shardId-0", "shardId-3"})
+
+    assert aggregator.is_outdated({"shardId-0", "shardId-4"})
+    aggregator.reshard([HashRange(0, "shardId-9")], {"shardId-0", "shardId-4"})
+
+    assert not aggregator.is_outdated({"shardId-0", "shardId-4"})
+    list(aggregator.records([Entry(b"x", "k")]))
+    assert not aggregator.is_outdated({"shardId-0", "shardId-4", "shardId-9"})
