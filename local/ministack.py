@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from local import long_partitions, long_polls
+from local import long_partitions, long_polls, stream_imports
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -64,11 +64,12 @@ def main() -> None:
         _end_with_parent()
     sys.argv = ["ministack"]  # its own options are not for here
     from ministack.app import main as serve  # type: ignore[import-untyped]  # it ships no types
-    from ministack.services import dynamodb, kinesis  # type: ignore[import-untyped]
+    from ministack.services import cloudformation, dynamodb, kinesis  # type: ignore[import-untyped]
 
     skip_needless_expiry(kinesis)
     long_polls.grant(kinesis)
     long_partitions.go_by_key(dynamodb)
+    stream_imports.allow(cloudformation, kinesis)
     gc.set_threshold(*_GC_THRESHOLDS)
     serve()
 
