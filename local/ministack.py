@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from local import long_partitions, long_polls, stream_imports
+from local import long_partitions, long_polls, rest_apis, stream_imports
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -64,11 +64,17 @@ def main() -> None:
         _end_with_parent()
     sys.argv = ["ministack"]  # its own options are not for here
     from ministack.app import main as serve  # type: ignore[import-untyped]  # it ships no types
-    from ministack.services import cloudformation, dynamodb, kinesis  # type: ignore[import-untyped]
+    from ministack.services import (  # type: ignore[import-untyped]
+        apigateway_v1,
+        cloudformation,
+        dynamodb,
+        kinesis,
+    )
 
     skip_needless_expiry(kinesis)
     long_polls.grant(kinesis)
     long_partitions.go_by_key(dynamodb)
+    rest_apis.take_descriptions(apigateway_v1)
     stream_imports.allow(cloudformation, kinesis)
     gc.set_threshold(*_GC_THRESHOLDS)
     serve()
