@@ -268,15 +268,22 @@ def test_another_stage_is_added_as_the_page_says(stage: Stage) -> None:
     assert "lifecycle-test-events" in stage.does("aws kinesis list-streams --query StreamNames")
 
 
-def test_the_endpoint_s_own_mappings_retry_for_ever_as_the_page_says(stage: Stage, tmp_path: Path) -> None:
-    """Unlike Lambda's: with no retries allowed, a batch that failed is tried again."""
-    variable = '"LIFECYCLE_PARTIAL_RESPONSES": '
-    stage.terminal.edits("infra/functions.json", f'{variable}"on"', f'{variable}"perhaps"')
+def test_the_endpoint_s_own_mappings_take_failures_as_the_page_says(stage: Stage, tmp_path: Path) -> None:
+    """Unlike Lambda's: a report of failures is taken for success, and what raises is tried for ever."""
+    result = "aws lambda list-event-source-mappings --function-name lifecycle-prod-process_lifecycle"
+    result += " --query 'EventSourceMappings[0].LastProcessingResult' --output text"
+    answer = "return ingest.partial_response(outcome, settings.partial_responses())"
+    first = 'event.to_dict()["Records"][0]["kinesis"]["sequenceNumber"]'
+    report = f'return {{"batchItemFailures": [{{"itemIdentifier": {first}}}]}}'
+    stage.terminal.edits("app.py", answer, report)
+    stage.is_deployed()
+    stage.does(SEND)
+    assert until(lambda: stage.does(result) == "OK - 1 records\n")
+
+    stage.terminal.edits("app.py", report, 'raise RuntimeError("a bug")')
     stage.terminal.edits("infra/functions.json", '"MaximumRetryAttempts": 3', '"MaximumRetryAttempts": 0')
     stage.is_deployed()
-
     stage.does(SEND)
-
     log, failed = tmp_path / "endpoint.log", "process_lifecycle failed processing Kinesis batch"
     assert until(lambda: log.read_text().count(failed) > 1)
     given_up = stage.does("python -m ops dead-letters list --counts --stage prod")
