@@ -1,4 +1,4 @@
-"""The process that plays AWS: MiniStack as it is, with some of its costs taken out and reads that can wait.
+"""The process that plays AWS: MiniStack with some costs taken out, reads that can wait, and deployments.
 
     python -m local.ministack [--with-parent]
 

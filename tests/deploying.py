@@ -1,7 +1,7 @@
 """docs/deploying.md as somebody follows it: its commands in a terminal in a copy of the project.
 
 A copy, because deploying leaves notes and packages there.  What is put into a command stands for what the
-page leaves open (a port, a bucket, a commit); botocore looks sooner whether a function is ready.
+page leaves open (a port, a bucket, a commit); botocore looks sooner whether something is ready.
 """
 
 import json
@@ -162,11 +162,12 @@ def asked(url: str, token: str | None = None) -> tuple[int, dict[str, Any]]:
 
 
 def _impatient(directory: Path) -> Path:
-    """botocore's waiters for Lambda looking ten times a second: functions are ready within one."""
-    api = directory / "lambda" / "2015-03-31"
-    api.mkdir(parents=True)
-    waiters = Loader().load_service_model("lambda", "waiters-2")
-    for waiter in waiters["waiters"].values():
-        waiter["delay"] = 0.1
-    (api / "waiters-2.json").write_text(json.dumps(waiters))
+    """botocore's waiters looking ten times a second: here a function is ready within one, a stack at once."""
+    for service, version in (("lambda", "2015-03-31"), ("cloudformation", "2010-05-15")):
+        api = directory / service / version
+        api.mkdir(parents=True)
+        waiters = Loader().load_service_model(service, "waiters-2")
+        for waiter in waiters["waiters"].values():
+            waiter["delay"] = 0.1
+        (api / "waiters-2.json").write_text(json.dumps(waiters))
     return directory
