@@ -1,5 +1,5 @@
-"""The process that plays AWS: MiniStack as it is, with some of its costs taken out, reads that can wait, and
-shards that are split and merged as Kinesis does it.
+"""The process that plays AWS: MiniStack with some costs taken out, and taught what it lacks: reads that wait,
+shards that are split and merged as Kinesis does it, deployments that can be imported and made again.
 
     python -m local.ministack [--with-parent]
 
@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from local import long_partitions, long_polls, resharding
+from local import long_partitions, long_polls, resharding, rest_apis, stream_imports
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -65,13 +65,21 @@ def main() -> None:
         _end_with_parent()
     sys.argv = ["ministack"]  # its own options are not for here
     from ministack.app import main as serve  # type: ignore[import-untyped]  # it ships no types
-    from ministack.services import dynamodb, kinesis, lambda_svc  # type: ignore[import-untyped]
+    from ministack.services import (  # type: ignore[import-untyped]
+        apigateway_v1,
+        cloudformation,
+        dynamodb,
+        kinesis,
+        lambda_svc,
+    )
     from ministack.services.cloudformation import provisioners  # type: ignore[import-untyped]
 
     skip_needless_expiry(kinesis)
     resharding.grant(kinesis, provisioners, lambda_svc)
     long_polls.grant(kinesis)
     long_partitions.go_by_key(dynamodb)
+    rest_apis.take_descriptions(apigateway_v1)
+    stream_imports.allow(cloudformation, kinesis)
     gc.set_threshold(*_GC_THRESHOLDS)
     serve()
 

@@ -7,10 +7,9 @@ What a stage's parameters are stands in `infra/stages.json`; everything it does 
 import argparse
 import json
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -22,7 +21,7 @@ from ops import arguments
 from ops.output import CommandError, say, table, tell_json
 
 if TYPE_CHECKING:
-    from mypy_boto3_cloudformation.client import CloudFormationClient
+    from ops.change_set import ChangeSet
 
 EXAMPLES = """\
   # what would change, and nothing else
@@ -35,28 +34,15 @@ EXAMPLES = """\
   python -m ops stack apply --stage prod --yes --json
 """
 
+ADOPT_EXAMPLES = """\
+  # what an earlier stack left behind
+  python -m ops stack adopt --stage prod --dry-run
+
+  # take it into a new stack once you have said yes; `stack apply` then makes the rest
+  python -m ops stack adopt --stage prod
+"""
+
 STAGES = template.RESOURCES.with_name("stages.json")
-
-#: The longest TemplateBody that CloudFormation takes (CloudFormation quotas).
-MOST_TEMPLATE_BYTES = 51_200
-
-_POLL_S = 1.0
-_PATIENCE_S = 1800.0
-
-#: What holds data: replaced, it would be empty.  Everything else in the stack can be made again.
-HOLD_DATA = {"AWS::Kinesis::Stream", "AWS::DynamoDB::Table", "AWS::SQS::Queue", "AWS::S3::Bucket"}
-
-#: How CloudFormation says that a change set is empty; it has no code for it.
-_EMPTY = ("didn't contain changes", "No updates are to be performed")
-
-
-class Change(msgspec.Struct, frozen=True):
-    """One line of a change set."""
-
-    action: str
-    resource: str
-    type: str
-    replacement: str  # True, False or Conditional; empty for what is added or removed
 
 
 def add(nouns: arguments.Commands) -> None:
@@ -67,13 +53,26 @@ def add(nouns: arguments.Commands) -> None:
     parser = arguments.command(
         verbs, "apply", "create or update the stack, showing the changes first", EXAMPLES
     )
-    parser.add_argument("--dry-run", action="store_true", help="show what would change, change nothing")
-    parser.add_argument("--yes", action="store_true", help="do not ask")
+    _add_options(parser)
     parser.add_argument(
         "--replace",
         action="store_true",
         help="also apply changes that replace a resource and lose what it holds",
     )
+    parser.set_defaults(run=apply)
+    parser = arguments.command(
+        verbs,
+        "adopt",
+        "take what a deleted stack left behind into a new one, showing it first",
+        ADOPT_EXAMPLES,
+    )
+    _add_options(parser)
+    parser.set_defaults(run=adopt)
+
+
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--dry-run", action="store_true", help="show what would change, change nothing")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
     parser.add_argument(
         "--set",
         action="append",
@@ -82,45 +81,96 @@ def add(nouns: arguments.Commands) -> None:
         metavar="NAME=VALUE",
         help="a parameter for this time only, over infra/stages.json; may be repeated",
     )
-    parser.set_defaults(run=apply)
 
 
 def apply(args: argparse.Namespace) -> int:
     """Show the changes, ask, apply, wait.  The changes are the answer."""
-    from ops import aws
+    from ops import aws, kept
+    from ops.change_set import ChangeSet
 
     stage = settings.stage()
     wanted = parameters(stage, STAGES, dict(args.set))
-    cloudformation = aws.cloudformation()
-    deployment = Deployment(cloudformation, stage)
-    changes = deployment.propose(wanted)
-    _show(args, stage, changes)
+    change_set = ChangeSet(aws.cloudformation(), stage)
+    # CloudFormation would find out halfway, and leave a stack that can only be deleted.
+    if change_set.is_first and (there := kept.find(wanted)):
+        raise CommandError(
+            f"{', '.join(each.name for each in there)}: there already, kept when a stack was deleted; "
+            f"take this into the new stack first: python -m ops stack adopt --stage {stage}",
+            EXIT_FAILED,
+        )
+    changes = change_set.propose(wanted)
+    _show(args, stage, [msgspec.to_builtins(change) for change in changes])
     if not changes:
-        say(f"{deployment.name} is up to date")
-        return EXIT_OK
-    if args.dry_run:
-        deployment.withdraw()
-        say("nothing applied: --dry-run")
+        say(f"{change_set.stack} is up to date")
         return EXIT_OK
     replaced = [
-        change.resource for change in changes if change.replacement == "True" and change.type in HOLD_DATA
+        change.resource
+        for change in changes
+        if change.replacement == "True" and change.type in kept.IDENTIFIED_BY
     ]
-    if replaced and not args.replace:
-        deployment.withdraw()
+    if replaced and not args.replace and not args.dry_run:
+        change_set.withdraw()
         raise CommandError(
             f"this would replace {', '.join(replaced)} and lose what is in it; nothing applied. "
             "If that is meant: --replace",
             EXIT_FAILED,
         )
+    if _carried_out(args, change_set, f"apply this to {change_set.stack}?"):
+        say(f"{change_set.stack} is up to date")
+    return EXIT_OK
+
+
+def adopt(args: argparse.Namespace) -> int:
+    """Show what would be taken over, ask, import, wait.  What is taken over is the answer."""
+    from ops import aws, kept
+    from ops.change_set import ChangeSet
+
+    stage = settings.stage()
+    # What is left behind was `kept`, whatever the stage is to become: `apply` sees the difference.
+    there_as = {**parameters(stage, STAGES, dict(args.set)), "Data": "kept"}
+    change_set = ChangeSet(aws.cloudformation(), stage)
+    then = f"python -m ops stack apply --stage {stage}"
+    if not change_set.is_first:
+        raise CommandError(f"{change_set.stack} is there already; {then} brings it up to date", EXIT_FAILED)
+    there = kept.find(there_as)
+    if not there:
+        raise CommandError(f"nothing was left behind for {change_set.stack}; {then} makes it", EXIT_FAILED)
+    changes = change_set.propose_import(
+        there_as, kept.import_template(there), [each.to_import() for each in there]
+    )
+    names = {each.resource: each.name for each in there}
+    _show(
+        args,
+        stage,
+        [
+            {
+                "action": each.action,
+                "resource": each.resource,
+                "type": each.type,
+                "name": names[each.resource],
+            }
+            for each in changes
+        ],
+    )
+    if _carried_out(args, change_set, f"take this into {change_set.stack}?"):
+        say(f"{change_set.stack} has it, as it was; next, for the rest: {then}")
+    return EXIT_OK
+
+
+def _carried_out(args: argparse.Namespace, change_set: "ChangeSet", question: str) -> bool:
+    """Execute the change set unless it is a dry run.  Raises CommandError when nobody says yes."""
+    if args.dry_run:
+        change_set.withdraw()
+        say("nothing applied: --dry-run")
+        return False
     if not args.yes:
         can_ask = sys.stdin.isatty()
-        if not can_ask or not _agreed(f"apply this to {deployment.name}?"):
-            deployment.withdraw()
+        if not can_ask or not _agreed(question):
+            change_set.withdraw()
             why = "you did not say yes" if can_ask else "without a terminal to ask on, add --yes"
             raise CommandError(f"nothing applied; {why}", EXIT_FAILED)
-    deployment.execute(say)
-    say(f"{deployment.name} is up to date")
-    return EXIT_OK
+    change_set.execute(say)
+    return True
 
 
 def _setting(text: str) -> tuple[str, str]:
@@ -151,156 +201,11 @@ def parameters(stage: str, path: Path = STAGES, this_time: Mapping[str, str] | N
     return {"AppName": settings.APP_NAME, "Stage": stage, **given}
 
 
-class Deployment:
-    """One change set on one stack: proposed, then executed or withdrawn."""
-
-    def __init__(
-        self,
-        cloudformation: "CloudFormationClient",
-        stage: str,
-        *,
-        clock: Callable[[], float] = time.time,
-        sleep: Callable[[float], None] = time.sleep,
-    ) -> None:
-        self.name = f"{settings.APP_NAME}-{stage}-data"
-        self._stage = stage
-        self._client = cloudformation
-        self._clock = clock
-        self._sleep = sleep
-        self._change_set = f"ops-{int(clock() * 1000)}"
-        self._is_new = False
-
-    def propose(self, wanted: dict[str, str]) -> list[Change]:
-        """What would change.  An empty list when nothing would; then there is nothing to withdraw either."""
-        status = self._status()
-        if status == "ROLLBACK_COMPLETE":
-            raise CommandError(
-                f"{self.name} failed to be created and can only be deleted: "
-                f"aws cloudformation delete-stack --stack-name {self.name}",
-                EXIT_FAILED,
-            )
-        # REVIEW_IN_PROGRESS: a change set was proposed once and nothing executed.
-        self._is_new = status in (None, "REVIEW_IN_PROGRESS")
-        self._create(wanted)
-        described = self._described()
-        if described["Status"] == "FAILED":
-            reason = described.get("StatusReason", "")
-            self.withdraw()
-            if any(words in reason for words in _EMPTY):
-                return []
-            raise CommandError(f"{self.name}: the change set failed: {reason}", EXIT_FAILED)
-        changes = _changes(described)
-        while "NextToken" in described:
-            described = self._client.describe_change_set(
-                StackName=self.name, ChangeSetName=self._change_set, NextToken=described["NextToken"]
-            )
-            changes += _changes(described)
-        if not changes:
-            self.withdraw()
-        return changes
-
-    def _create(self, wanted: dict[str, str]) -> None:
-        from botocore.exceptions import ClientError
-
-        try:
-            self._client.create_change_set(
-                StackName=self.name,
-                ChangeSetName=self._change_set,
-                ChangeSetType="CREATE" if self._is_new else "UPDATE",
-                TemplateBody=template.RESOURCES.read_text(),
-                Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in wanted.items()],
-                Tags=[{"Key": "app", "Value": settings.APP_NAME}, {"Key": "stage", "Value": self._stage}],
-                # A transform, and a role for the archive.
-                Capabilities=["CAPABILITY_AUTO_EXPAND", "CAPABILITY_IAM"],
-            )
-        except ClientError as exc:
-            if "Unrecognized resource types" not in str(exc):
-                raise
-            raise CommandError(
-                f"this endpoint cannot make all of it ({exc.response['Error'].get('Message', '')}); "
-                "--set Watching=off leaves alarms, dashboard and saved queries out",
-                EXIT_FAILED,
-            ) from exc
-
-    def withdraw(self) -> None:
-        """Remove the change set, and the empty stack that proposing one made."""
-        self._client.delete_change_set(StackName=self.name, ChangeSetName=self._change_set)
-        if self._is_new and self._status() == "REVIEW_IN_PROGRESS":
-            self._client.delete_stack(StackName=self.name)
-
-    def execute(self, say: Callable[[str], None]) -> None:
-        """Apply what was proposed and wait.  Raises CommandError with the reason of the first failure."""
-        started = self._clock()
-        self._client.execute_change_set(StackName=self.name, ChangeSetName=self._change_set)
-        said = ""
-        while True:
-            status = self._status() or "DELETE_COMPLETE"
-            if status != said:
-                say(f"{self.name}: {status}")
-                said = status
-            if not status.endswith("_IN_PROGRESS"):
-                break
-            if self._clock() - started > _PATIENCE_S:
-                raise CommandError(f"{self.name} is still {status}; look at its events", EXIT_FAILED)
-            self._sleep(_POLL_S)
-        if status not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
-            raise CommandError(f"{self.name} is {status}: {self._why(started)}", EXIT_FAILED)
-
-    def _described(self) -> Any:
-        deadline = self._clock() + _PATIENCE_S
-        while True:
-            described = self._client.describe_change_set(StackName=self.name, ChangeSetName=self._change_set)
-            if described["Status"] not in ("CREATE_PENDING", "CREATE_IN_PROGRESS"):
-                return described
-            if self._clock() > deadline:
-                raise CommandError(f"{self.name}: the change set is not getting ready", EXIT_FAILED)
-            self._sleep(_POLL_S)
-
-    def _status(self) -> str | None:
-        from botocore.exceptions import ClientError
-
-        try:
-            status: str = self._client.describe_stacks(StackName=self.name)["Stacks"][0]["StackStatus"]
-        except ClientError as exc:
-            if "does not exist" in str(exc):  # the API's way of saying so: it has no code for it
-                return None
-            raise
-        return None if status == "DELETE_COMPLETE" else status
-
-    def _why(self, since: float) -> str:
-        failed = [
-            event
-            for page in self._client.get_paginator("describe_stack_events").paginate(StackName=self.name)
-            for event in page["StackEvents"]
-            if event.get("ResourceStatus", "").endswith("_FAILED")
-            and event["Timestamp"].timestamp() >= since - 60
-        ]
-        if not failed:
-            return "no resource says why"
-        first = failed[-1]  # newest first, and what fails later only follows
-        return f"{first.get('LogicalResourceId')}: {first.get('ResourceStatusReason', 'no reason given')}"
-
-
-def _changes(described: Any) -> list[Change]:
-    return [
-        Change(
-            change["ResourceChange"]["Action"],
-            change["ResourceChange"]["LogicalResourceId"],
-            change["ResourceChange"]["ResourceType"],
-            change["ResourceChange"].get("Replacement", ""),
-        )
-        for change in described["Changes"]
-    ]
-
-
-def _show(args: argparse.Namespace, stage: str, changes: list[Change]) -> None:
+def _show(args: argparse.Namespace, stage: str, changes: list[dict[str, str]]) -> None:
     if args.json:
-        tell_json({"stage": stage, "changes": [msgspec.to_builtins(change) for change in changes]})
+        tell_json({"stage": stage, "changes": changes})
     elif changes:
-        table(
-            ("action", "resource", "type", "replacement"),
-            [(change.action, change.resource, change.type, change.replacement) for change in changes],
-        )
+        table(tuple(changes[0]), [tuple(change.values()) for change in changes])
 
 
 def _agreed(question: str) -> bool:

@@ -177,7 +177,6 @@ def test_deploying_arming_drifting_and_deleting(operator: Operator, deployed: Pa
     assert "latest result" not in operator.said.err
 
     # A later deployment falls back to raising, not to losing; the mapping keeps its settings.
-    _remove_rest_api()
     chalice("deploy", deployed)
     assert "LIFECYCLE_PARTIAL_RESPONSES" not in variables(PROCESS)
     assert mapping_of(PROCESS)["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
@@ -201,13 +200,6 @@ def test_deploying_arming_drifting_and_deleting(operator: Operator, deployed: Pa
         "error: there is no event source mapping of lifecycle-dev-process_lifecycle; "
         "deploy first: docs/deploying.md\n"
     )
-
-
-def _remove_rest_api() -> None:
-    """The endpoint cannot update a REST API (PutRestApi); without one, chalice imports it anew."""
-    gateway = boto3.client("apigateway")
-    for api in gateway.get_rest_apis()["items"]:
-        gateway.delete_rest_api(restApiId=api["id"])
 
 
 def _stored() -> list[str]:

@@ -4,17 +4,23 @@ stream         a shard of this test's own stream, to put records into
 ops            the operators' command line, on this test's stage
 listening      a client whose event source mapping listens to partial responses
 putter_stream  the stream that a module's tests of the producer share; each sends entries of its own
+port           an endpoint of this test's own, such as `make serve` starts: its port
+terminal       a terminal in a copy of the project, to follow the documents in
 """
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import boto3
 import pytest
 from chalice.test import Client
 
+from local import endpoint
 from ops import aws as clients_of_ops
+from tests import deploying
 from tests.dead_letters import Stream
+from tests.deploying import Terminal
 from tests.operators import Operator
 from tests.putting import STREAM
 
@@ -49,3 +55,17 @@ def _stream_of_module(endpoint_url: str) -> Iterator[None]:
 @pytest.fixture
 def putter_stream(aws: str, _stream_of_module: None) -> None:
     """Boto3 talks to the endpoint that has it."""
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[str]:
+    """The port of an endpoint such as `make serve` starts, of this test's own: the stage has a fixed name."""
+    running = endpoint.start(log_path=tmp_path / "endpoint.log")
+    yield running.url.rpartition(":")[2]
+    running.stop()
+
+
+@pytest.fixture
+def terminal(tmp_path: Path) -> Terminal:
+    """A terminal in which nothing has been exported yet."""
+    return Terminal(deploying.project(tmp_path / "project"), tmp_path)

@@ -1,129 +1,41 @@
-"""docs/deploying.md's rehearsal as somebody types it: its commands, as they stand, on the embedded endpoint.
+"""docs/deploying.md as somebody types it, deploying with `chalice deploy`: there, once more, and back."""
 
-On a copy of the project, because `chalice deploy` writes its notes there.  Only the port is another one, and
-botocore looks sooner whether a function is ready.
-"""
-
-import json
-import os
-import pty
 import re
-import shlex
-import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
-from botocore.loaders import Loader
 
 from cli.exits import EXIT_FAILED, EXIT_OK
 from cli.stage import ROOT
-from local import endpoint
+from tests import deploying
+from tests.deploying import ON_THE_ENDPOINT, Terminal, asked, commands
 from tests.processes import until
 
-PAGE = (ROOT / "docs" / "deploying.md").read_text()
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
-REHEARSAL = "A rehearsal without an account"
 
 
-def commands(heading: str) -> list[str]:
-    """The commands in the indented blocks of a section."""
-    [text] = re.findall(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", PAGE, re.M | re.S)
-    return [line.strip() for line in re.findall(r"^ {4}\S.*$", text, re.M)]
-
-
-class Terminal:
-    """A terminal in the project's directory, with `make install`'s programs, where somebody says yes."""
-
-    def __init__(self, project: Path, environment: dict[str, str]) -> None:
-        self._project = project
-        self._environment = environment
-
-    def __call__(self, command: str) -> "subprocess.CompletedProcess[str]":
-        """Run a command of the page; `export` holds for those after it."""
-        if command.startswith("export "):
-            self._environment |= dict(word.split("=", 1) for word in shlex.split(command)[1:])
-            return subprocess.CompletedProcess(command, EXIT_OK, "", "")
-        ours, its = pty.openpty()
-        try:
-            os.write(ours, b"y\n")
-            return subprocess.run(
-                ["/bin/sh", "-c", command],
-                cwd=self._project,
-                env=self._environment,
-                stdin=its,
-                capture_output=True,
-                text=True,
-                timeout=120,
-            )
-        finally:
-            os.close(its)
-            os.close(ours)
-
-
-@pytest.fixture
-def port(tmp_path: Path) -> Iterator[str]:
-    """The port of an endpoint such as `make serve` starts, of this test's own: the stage has a fixed name."""
-    running = endpoint.start(log_path=tmp_path / "endpoint.log")
-    yield running.url.rpartition(":")[2]
-    running.stop()
-
-
-@pytest.fixture
-def terminal(tmp_path: Path) -> Terminal:
-    """A terminal in which nothing has been exported yet."""
-    project = tmp_path / "project"
-    (project / ".chalice").mkdir(parents=True)
-    for name in ("app.py", "requirements.txt", *(f".chalice/{each.name}" for each in _chalice_s())):
-        shutil.copy(ROOT / name, project / name)
-    for name in ("chalicelib", "cli", "infra", "local", "ops", "producer"):
-        shutil.copytree(ROOT / name, project / name, ignore=shutil.ignore_patterns("__pycache__"))
-    nobody_s = {
-        name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "LIFECYCLE_"))
-    }
-    nowhere = {name: os.environ[name] for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")}
-    return Terminal(
-        project,
-        {
-            **nobody_s,
-            **nowhere,
-            "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-            "AWS_DATA_PATH": str(_impatient(tmp_path / "botocore-data")),
-        },
+def test_the_rehearsal_works_as_it_stands_and_a_second_deployment_can_be_taken_back(
+    terminal: Terminal, port: str
+) -> None:
+    _, stage, stack, deploy, arm, doctor, send, quarantine, delete = commands(
+        "A rehearsal without an account"
     )
-
-
-def _chalice_s() -> list[Path]:
-    return sorted((ROOT / ".chalice").glob("*.json"))
-
-
-def _impatient(directory: Path) -> Path:
-    """botocore's waiters for Lambda with a pause of half a second: functions are ready here within one."""
-    api = directory / "lambda" / "2015-03-31"
-    api.mkdir(parents=True)
-    waiters = Loader().load_service_model("lambda", "waiters-2")
-    for waiter in waiters["waiters"].values():
-        waiter["delay"] = 0.5
-    (api / "waiters-2.json").write_text(json.dumps(waiters))
-    return directory
-
-
-def test_the_rehearsal_works_as_it_stands(terminal: Terminal, port: str) -> None:
-    exports, stage, stack, deploy, arm, doctor, send, quarantine, delete = commands(REHEARSAL)
     # The same commands as on AWS, only that the stage is exported.
-    assert [deploy, f"{arm} --stage dev", f"{doctor} --stage dev"] == commands("With chalice deploy")[1:4]
+    with_stage = [deploy, f"{arm} --stage dev", f"{doctor} --stage dev"]
+    assert commands("With chalice deploy")[:4] == [*commands("The data stack"), *with_stage]
+    assert commands("The data stack") == [f"{stack.removesuffix(ON_THE_ENDPOINT)} --stage dev"]
+    does, first = terminal.does, terminal.commits("the first")
 
-    def does(command: str) -> str:
-        answer = terminal(command)
-        assert answer.returncode == EXIT_OK, f"{command}\n{answer.stdout}{answer.stderr}"
-        return answer.stdout
+    [activate] = commands("Deploying")
+    programs = does(f"{activate} && command -v python chalice aws").split()
+    assert {Path(each).parent.resolve() for each in programs} == {Path(sys.prefix, "bin").resolve()}
 
-    assert ":4566 " in exports
-    does(exports.replace(":4566 ", f":{port} "))
+    does(deploying.exported(port))
     does(stage)
-    assert re.search(r"Add +Events +AWS::Kinesis::Stream", does(stack))
+    changes = does(stack)
+    assert re.search(r"Add +Events +AWS::Kinesis::Stream", changes)
+    # What the page says of its list: also what a condition leaves out.
+    assert re.search(r"Add +IteratorAgeAlarm ", changes)
+    assert does("aws cloudwatch describe-alarms --query 'MetricAlarms[].AlarmName'") == "[]\n"
     assert "Rest API URL: https://" in does(deploy)
     assert "process_lifecycle" in does(arm)
     assert does(arm) == ""  # nothing differs any more
@@ -132,6 +44,7 @@ def test_the_rehearsal_works_as_it_stands(terminal: Terminal, port: str) -> None
     of_mappings = set(re.findall(r"^ {4}(python -m ops mapping .*?)(?: {2,}.*)?$", OPERATING, re.M))
     assert of_mappings == {"python -m ops mapping check", "python -m ops mapping apply"}
     assert [does(each) for each in sorted(of_mappings)] == ["", ""]
+    assert commands("With chalice deploy")[4:] == ["python -m ops mapping check --stage dev"]
 
     looked = terminal(doctor)
     assert looked.returncode == EXIT_FAILED
@@ -149,12 +62,25 @@ def test_the_rehearsal_works_as_it_stands(terminal: Terminal, port: str) -> None
     assert until(lambda: does(quarantine).count("lifecycle-dev-events/shardId-") == 2), does(quarantine)
     [serial] = re.findall(r"one of the products: (\S+)", sent.stderr)
     assert until(lambda: terminal(f"python -m ops history {serial}").returncode == EXIT_OK)
+    api = deploying.address(does("chalice url --stage dev"), port)
+    assert asked(f"{api}health") == (200, {"status": "ok"})
+    assert asked(f"{api}products/{serial}")[0] == 401  # there is no token
 
-    # What the page says of a second deployment.
-    again = terminal(deploy)
-    assert again.returncode != EXIT_OK
-    assert re.search(r"NotFoundException.*PutRestApi", again.stdout + again.stderr, re.DOTALL)
-    assert "LIFECYCLE_PARTIAL_RESPONSES" in does(arm)
+    # Another version, and what the page says that deploying it takes back.
+    terminal.edits("chalicelib/api.py", '_json({"status": "ok"})', '_json({"status": "fine"})')
+    terminal.commits("the second")
+    does(deploy)
+    assert asked(f"{api}health") == (200, {"status": "fine"})
+
+    switch, install, *again = commands("Deployed with chalice")
+    assert again == with_stage
+    does(switch, {"COMMIT": first})
+    does(install)
+    does(again[0])
+    assert "LIFECYCLE_PARTIAL_RESPONSES" in does(again[1])
+    assert terminal(again[2]).stdout == looked.stdout
+    assert asked(f"{api}health") == (200, {"status": "ok"})
+    does(f"python -m ops history {serial}")
 
     assert "Deleting IAM role: lifecycle-dev-process_lifecycle" in does(delete)
     does(quarantine)  # the data stack is left alone

@@ -13,30 +13,19 @@ from typing import Any
 
 import boto3
 
-from cli.exits import EXIT_FAILED, EXIT_OK
+from cli.exits import EXIT_FAILED
 from cli.stage import ROOT
 from producer.lives import lives
+from tests import deploying
+from tests.deploying import ON_THE_ENDPOINT, Terminal, commands
 from tests.headings import says
-from tests.integration.test_deploying import REHEARSAL, Terminal, commands, port, terminal
 from tests.positions import by_product
 from tests.processes import until
 from tests.shards import open_shards, shards
 
-__all__ = ["port", "terminal"]  # fixtures
-
 PAGE = (ROOT / "docs" / "operating.md").read_text()
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 STREAM, TABLE = "lifecycle-prod-events", "lifecycle-prod-history"
-
-
-def section(heading: str) -> str:
-    [text] = re.findall(rf"^## {re.escape(heading)}\n(.*?)(?=^#|\Z)", PAGE, re.M | re.S)
-    return str(text)
-
-
-def indented(text: str) -> list[str]:
-    """The commands, without what is said beside them."""
-    return [re.split(r" {2,}", line)[0] for line in re.findall(r"^ {4}(\S.*)$", text, re.M)]
 
 
 class Stages:
@@ -44,7 +33,7 @@ class Stages:
 
     def __init__(self, project: Path) -> None:
         self._path = project / "infra" / "stages.json"
-        [example] = re.findall(r'`"prod": (\{.*?\})`', section("Resharding"))
+        [example] = re.findall(r'`"prod": (\{.*?\})`', deploying.section("Resharding", PAGE))
         self._prod = json.loads(example)
         assert self._prod["ShardCount"] == 8
 
@@ -66,26 +55,21 @@ def positions(dynamodb: Any) -> dict[str, set[str]]:
 def test_the_page_reshards_a_stage_that_is_being_written_to_and_nothing_is_lost(
     terminal: Terminal, port: str, tmp_path: Path
 ) -> None:
-    exports, _, _, deploy, arm, *_ = commands(REHEARSAL)
-    stage, *_ = [line for line in indented(PAGE) if line.startswith("export ")]
-    would, apply = indented(section("Resharding"))
-    assert stage == "export LIFECYCLE_STAGE=prod"
-    on_the_endpoint = " --set Watching=off"  # where the page says so
+    _, deploy, arm, *_ = commands("With chalice deploy")
+    stage = "export LIFECYCLE_STAGE=prod"
+    assert stage in commands("Operating", PAGE)
+    would, apply = commands("Resharding", PAGE)
     stages = Stages(tmp_path / "project")
     at = {"endpoint_url": f"http://127.0.0.1:{port}"}
     kinesis, dynamodb = boto3.client("kinesis", **at), boto3.client("dynamodb", **at)
 
-    def does(command: str) -> str:
-        answer = terminal(command)
-        assert answer.returncode == EXIT_OK, f"{command}\n{answer.stdout}{answer.stderr}"
-        return answer.stdout
-
-    does(exports.replace(":4566 ", f":{port} "))
+    does = terminal.does
+    does(deploying.exported(port))
     does(stage)
     stages.set(4)
-    does(apply + on_the_endpoint)
+    does(apply + ON_THE_ENDPOINT)
     does(deploy.replace("--stage dev", "--stage prod"))
-    does(arm)
+    does(arm.replace("--stage dev", "--stage prod"))
     assert len(open_shards(kinesis, STREAM)) == 4
 
     sent = list(lives(3000, 100, 7, NOW))
@@ -103,16 +87,16 @@ def test_the_page_reshards_a_stage_that_is_being_written_to_and_nothing_is_lost(
                 events_s.writelines(data + b"\n" for data in part[:750])
                 events_s.flush()
                 stages.set(shard_count)
-                changes = does(would + on_the_endpoint)
+                changes = does(would + ON_THE_ENDPOINT)
                 assert re.search(r"^Modify +Events ", changes, re.M)
                 assert " True" not in changes
-                does(apply + on_the_endpoint)
+                does(apply + ON_THE_ENDPOINT)
                 assert len(open_shards(kinesis, STREAM)) == shard_count
                 events_s.writelines(data + b"\n" for data in part[750:])
             assert json.loads(sending.result())["sent"] == len(part)
 
     stages.set(11)
-    too_far = terminal(apply + on_the_endpoint)
+    too_far = terminal(apply + ON_THE_ENDPOINT)
     assert too_far.returncode == EXIT_FAILED
     assert "UPDATE_ROLLBACK_COMPLETE: Events: UpdateShardCount cannot scale up over double" in too_far.stderr
     assert says("UpdateShardCount cannot scale …", too_far.stderr)

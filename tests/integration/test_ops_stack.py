@@ -15,8 +15,9 @@ from chalicelib.errors import ConfigurationError
 from cli import template
 from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
 from local import stack as local_stack
-from ops import stack
+from ops import change_set, kept, stack
 from ops.__main__ import main
+from tests.headings import says
 
 STACK = "lifecycle-dev-data"
 
@@ -51,7 +52,7 @@ def stages(
 ) -> Iterator[Stages]:
     path = tmp_path / "stages.json"
     monkeypatch.setattr(stack, "STAGES", path)
-    monkeypatch.setattr(stack, "_POLL_S", 0.02)
+    monkeypatch.setattr(change_set, "POLL_S", 0.02)
     yield Stages(path)
     local_stack.remove(boto3.client("cloudformation"), "dev")
 
@@ -78,6 +79,10 @@ def exists() -> bool:
 
 def apply(*options: str) -> int:
     return main(["stack", "apply", "--stage", "dev", *options])
+
+
+def adopt(*options: str) -> int:
+    return main(["stack", "adopt", "--stage", "dev", *options])
 
 
 def test_a_stack_is_created_updated_and_then_up_to_date(
@@ -119,7 +124,7 @@ def test_what_an_endpoint_cannot_make_can_be_left_out(
     aws_of_ops: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The template and the stages as they are, as in the rehearsal of docs/deploying.md."""
-    monkeypatch.setattr(stack, "_POLL_S", 0.02)
+    monkeypatch.setattr(change_set, "POLL_S", 0.02)
 
     assert apply("--dry-run") == EXIT_FAILED
     said = capsys.readouterr().err
@@ -180,6 +185,120 @@ def test_what_would_lose_data_is_not_applied_unless_that_is_said(
     assert table.scan()["Count"] == 1
 
 
+def test_what_a_stack_left_behind_is_refused_until_it_is_adopted(
+    stages: Stages, capsys: pytest.CaptureFixture[str]
+) -> None:
+    boto3.client("kinesis").create_stream(StreamName="lifecycle-dev-events", ShardCount=1)
+    boto3.client("sqs").create_queue(QueueName="lifecycle-dev-dead-letters")
+    assert apply("--yes") == EXIT_FAILED
+    said = capsys.readouterr().err
+    assert said.startswith("error: lifecycle-dev-events, lifecycle-dev-dead-letters: there already, ")
+    assert says("…: there already", said)
+    assert "python -m ops stack adopt --stage dev" in said
+    assert not exists()
+
+    assert adopt("--dry-run") == EXIT_OK
+    assert not exists()
+    assert adopt() == EXIT_FAILED
+    assert "error: nothing applied; without a terminal to ask on, add --yes" in capsys.readouterr().err
+    assert not exists()
+
+    assert adopt("--yes", "--json") == EXIT_OK
+    answer = capsys.readouterr()
+    assert json.loads(answer.out) == {
+        "stage": "dev",
+        "changes": [
+            {"action": "Import", "resource": name, "type": kind, "name": f"lifecycle-dev-{suffix}"}
+            for name, kind, suffix in (
+                ("Events", "AWS::Kinesis::Stream", "events"),
+                ("DeadLetters", "AWS::SQS::Queue", "dead-letters"),
+            )
+        ],
+    }
+    assert "python -m ops stack apply --stage dev" in answer.err
+
+    # The rest, and what waited for it.
+    assert apply("--yes") == EXIT_OK
+    queue = boto3.resource("sqs").get_queue_by_name(QueueName="lifecycle-dev-dead-letters")
+    assert "lifecycle-dev-parking" in queue.attributes["RedrivePolicy"]
+    capsys.readouterr()
+    assert apply("--yes") == EXIT_OK
+    assert "is up to date" in capsys.readouterr().err
+
+
+def test_what_was_kept_loses_its_protection_once_its_stage_is_to_be_disposable(stages: Stages) -> None:
+    def is_protected() -> bool:
+        table = boto3.client("dynamodb").describe_table(TableName="lifecycle-dev-history")["Table"]
+        return table["DeletionProtectionEnabled"]
+
+    stages.set(Data="kept")
+    assert apply("--yes") == EXIT_OK
+    local_stack.remove(boto3.client("cloudformation"), "dev")
+
+    stages.set(Data="disposable")
+    assert adopt("--yes") == EXIT_OK
+    assert is_protected()
+    assert apply("--yes") == EXIT_OK
+    assert not is_protected()
+
+
+def test_the_archive_s_bucket_is_adopted_where_there_is_to_be_an_archive(aws_of_ops: None) -> None:
+    account = boto3.client("sts").get_caller_identity()["Account"]
+    bucket = f"lifecycle-dev-archive-{account}-eu-west-1"
+    boto3.client("s3").create_bucket(
+        Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": "eu-west-1"}
+    )
+
+    found = {
+        archive: kept.find(stack.parameters("dev", this_time={"Archive": archive}))
+        for archive in ("on", "off")
+    }
+
+    boto3.client("s3").delete_bucket(Bucket=bucket)
+    assert [each.identifier for each in found["on"]] == [bucket]
+    assert found["off"] == []
+
+
+def test_there_is_nothing_to_adopt_without_anything_left_behind_or_beside_a_stack(
+    stages: Stages, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert adopt("--yes") == EXIT_FAILED
+    assert says("nothing was left behind for", capsys.readouterr().err)
+
+    assert apply("--yes") == EXIT_OK
+    assert adopt("--yes") == EXIT_FAILED
+    assert "error: lifecycle-dev-data is there already; python -m ops stack" in capsys.readouterr().err
+
+
+def test_what_another_stack_holds_is_not_adopted(stages: Stages, capsys: pytest.CaptureFixture[str]) -> None:
+    cloudformation = boto3.client("cloudformation")
+    queue = {"Type": "AWS::SQS::Queue", "Properties": {"QueueName": "lifecycle-dev-parking"}}
+    cloudformation.create_stack(StackName="another", TemplateBody=json.dumps({"Resources": {"Queue": queue}}))
+    cloudformation.get_waiter("stack_create_complete").wait(StackName="another", WaiterConfig={"Delay": 1})
+
+    code = adopt("--yes")
+
+    cloudformation.delete_stack(StackName="another")
+    assert code == EXIT_FAILED
+    assert "lifecycle-dev-data: the change set failed: " in capsys.readouterr().err
+    assert not exists()
+
+
+def test_the_endpoint_makes_anew_what_a_stack_names_and_what_is_there_already(stages: Stages) -> None:
+    """Unlike AWS, which refuses; docs/deploying.md says so.  It is why `stack apply` looks first."""
+    kinesis = boto3.client("kinesis")
+    kinesis.create_stream(StreamName="lifecycle-dev-events", ShardCount=2)
+    kinesis.put_record(StreamName="lifecycle-dev-events", Data=b"{}", PartitionKey="SN-1")
+
+    local_stack.ensure(boto3.client("cloudformation"), "dev", shards=1)
+
+    shards = kinesis.list_shards(StreamName="lifecycle-dev-events")["Shards"]
+    start = kinesis.get_shard_iterator(
+        StreamName="lifecycle-dev-events", ShardId=shards[0]["ShardId"], ShardIteratorType="TRIM_HORIZON"
+    )["ShardIterator"]
+    assert (len(shards), kinesis.get_records(ShardIterator=start)["Records"]) == (1, [])
+
+
 def test_a_stage_without_parameters_is_named(aws: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["stack", "apply", "--stage", "local"]) == EXIT_USAGE
 
@@ -214,7 +333,7 @@ def test_the_real_stages_fit_the_template() -> None:
 
 
 def test_the_template_is_small_enough_to_be_sent_as_it_is() -> None:
-    assert len(template.RESOURCES.read_bytes()) < stack.MOST_TEMPLATE_BYTES
+    assert len(template.RESOURCES.read_bytes()) < change_set.MOST_TEMPLATE_BYTES
 
 
 def test_a_parameter_for_this_time_only_wins_over_the_file(tmp_path: Path) -> None:

@@ -12,9 +12,8 @@ import pytest
 from cli import template
 from cli.stage import CONFIG, ROOT
 from ops import functions
-from tests import priced
-
-DEPLOYING = (ROOT / "docs" / "deploying.md").read_text()
+from tests import deploying, priced
+from tests.deploying import commands, section
 
 FUNCTIONS: dict[str, Any] = json.loads(functions.FUNCTIONS.read_text())["Resources"]
 PARAMETERS: dict[str, Any] = template.read()["Parameters"]
@@ -26,21 +25,10 @@ QUEUES: dict[str, Any] = {
 NO_SETTINGS = {"FunctionName", "Environment", "Events"}
 
 
-def section(heading: str) -> str:
-    """The text under a heading, up to the next one of any level."""
-    [text] = re.findall(rf"^#+ {re.escape(heading)}\n(.*?)(?=^#|\Z)", DEPLOYING, re.M | re.S)
-    return str(text)
-
-
 def table(heading: str) -> dict[str, str]:
     """Setting and value as the section's table has them, without the marks for code."""
     rows = re.findall(r"^\| ([^|]+) \| ([^|]+) \| [^|]+ \|$", section(heading), re.M)
     return {name.replace("`", ""): value.replace("`", "") for name, value in rows[1:]}
-
-
-def commands(heading: str) -> list[str]:
-    """The commands in the section's indented blocks."""
-    return re.findall(r"^ {4}(\S.*?)(?: {3,}.*)?$", section(heading).replace(" \\\n       ", ""), re.M)
 
 
 def settings_of(function: str, mapping: str) -> dict[str, str]:
@@ -144,10 +132,25 @@ def test_the_bill_is_the_one_that_the_command_prints() -> None:
 
 def test_going_back_takes_the_steps_of_going_forward() -> None:
     forward, package = commands("With chalice deploy"), commands("As a package")
-    back = commands("Taking a deployment back")
+    back, again = commands("Deployed with chalice"), commands("Deployed as a package")
 
     assert forward[:2] == ["python -m ops stack apply --stage dev", "chalice deploy --stage dev"]
     assert back[:2] == ["git switch --detach COMMIT", "make install"]
-    assert back[2:5] == forward[1:4]  # and `stack apply` is not among them: the data stays
+    assert back[2:] == forward[1:4]  # and `stack apply` is not among them: the data stays
     [deploy] = [line for line in package if line.startswith("aws cloudformation deploy ")]
-    assert deploy.replace("dist/prod/deploy.json", "KEPT.json") in back
+    assert again[:2] == [deploy.replace("dist/prod/deploy.json", "KEPT.json"), package[-1]]
+
+
+def test_every_command_stands_in_a_section_whose_commands_a_test_runs() -> None:
+    """Those tests unpack a section's commands, so that one more in it is one too many."""
+    sections = re.findall(r"^#+ (.*)$", deploying.PAGE, re.M)
+    run = {
+        name
+        for path in (ROOT / "tests" / "integration").glob("test_deploying*.py")
+        for name in re.findall(r'commands\(\s*"(.*?)"', path.read_text())
+    }
+    programs = (
+        r"(?:\$ )?(?:\. |export |python -m ops |python -m producer |aws |chalice |make |git |curl |cp )"
+    )
+
+    assert {name for name in sections if re.search(rf"^ {{4}}{programs}", section(name), re.M)} == run

@@ -97,7 +97,14 @@ def test_a_stage_that_is_not_configured_is_one_sentence(capsys: pytest.CaptureFi
 
 @pytest.mark.parametrize(
     "command",
-    [["doctor"], ["mapping", "check"], ["mapping", "apply"], ["policies", "--check"], ["stack", "apply"]],
+    [
+        ["doctor"],
+        ["mapping", "check"],
+        ["mapping", "apply"],
+        ["policies", "--check"],
+        ["stack", "apply"],
+        ["stack", "adopt"],
+    ],
     ids=" ".join,
 )
 def test_what_is_about_deployed_stages_says_so_of_the_laptops_own(
