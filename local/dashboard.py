@@ -20,7 +20,7 @@ from rich.text import Text
 from chalicelib import settings, wiring
 from chalicelib.errors import LifecycleError
 from local.aws import client
-from local.gauges import Gauges, Lines, Logs, Rates, Totals, percentiles
+from local.gauges import LATE_MS, Gauges, Lines, Logs, Rates, Totals, percentiles
 from local.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -31,9 +31,6 @@ DRAW_S, ASK_S = 0.25, 3.0
 
 #: Open cases are counted up to here: more is more than a person looks through.
 MOST_COUNTED = 1000
-
-#: An iterator age that is worth a colour; the alarm on AWS rings at a minute.
-LATE_MS = 10_000.0
 
 
 class Waiting(NamedTuple):
@@ -138,8 +135,9 @@ def draw(
     for name in ("in", "in hand", "iterator age", "batches", "last batch", ""):
         table.add_column(name, justify="right")
     for name, shard in shards.items():
-        age = Text(_ms(shard.iterator_age_ms) if shard.batches else "", style="")
-        if shard.iterator_age_ms >= LATE_MS:
+        age_ms = shard.age_ms(now)
+        age = Text("" if age_ms is None else _ms(age_ms))
+        if age_ms is not None and age_ms >= LATE_MS:
             age.stylize("yellow")
         in_hand = Text(f"{shard.read - shard.done:,}")
         table.add_row(

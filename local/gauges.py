@@ -18,6 +18,9 @@ from local.observer import Invocation
 #: Percentiles are over this time; rates over a shorter one, so that a burst shows as it is.
 WINDOW_S, RATE_S = 60.0, 5.0
 
+#: An age that is worth a colour, or a word; the alarm on AWS rings at a minute.
+LATE_MS = 10_000.0
+
 #: Batches and requests whose times are kept, at most: enough for a minute, and little to sort.
 MOST_KEPT = 2000
 
@@ -35,6 +38,13 @@ class Shard:
     batch_size: int = 0  # the latest batch's
     iterator_age_ms: float = 0.0  # of the latest batch's last record, when the function was invoked
     last_at: float = 0.0  # epoch seconds at which the latest batch ended
+    oldest_at: float | None = None  # epoch seconds at which the oldest record not done arrived
+
+    def age_ms(self, now: float) -> float | None:
+        """How late the shard is: what is not done yet tells, then the latest batch, for a minute."""
+        if self.oldest_at is not None:
+            return max(0.0, now - self.oldest_at) * 1000
+        return self.iterator_age_ms if self.batches and now - self.last_at <= WINDOW_S else None
 
 
 class Totals(NamedTuple):
@@ -92,15 +102,19 @@ class Gauges(Counter):
     def __init__(self) -> None:
         super().__init__()
         self._shards: dict[str, Shard] = {}
+        #: By shard, of each page that is not done: when its first record arrived, how many are left.
+        self._pages: dict[str, deque[tuple[float, int]]] = {}
         self._retries = 0
         self._batches = 0
         self._batched = 0
         self._largest_batch = 0
 
-    def read(self, source: str, count: int) -> None:
+    def read(self, source: str, count: int, arrived_at: float) -> None:
         """Count them."""
         with self._lock:
             self._shards.setdefault(source, Shard()).read += count
+            self._pages.setdefault(source, deque()).append((arrived_at, count))
+            self._note_oldest(source)
 
     def invoked(self, invocation: Invocation) -> None:
         """Count it."""
@@ -141,8 +155,19 @@ class Gauges(Counter):
 
     def _done(self, source: str, count: int) -> None:
         with self._lock:
-            if source in self._shards:
-                self._shards[source].done += count
+            if source not in self._shards:
+                return  # a queue's
+            self._shards[source].done += count
+            pages = self._pages[source]
+            while pages and count >= pages[0][1]:
+                count -= pages.popleft()[1]
+            if pages:
+                pages[0] = (pages[0][0], pages[0][1] - count)
+            self._note_oldest(source)
+
+    def _note_oldest(self, source: str) -> None:
+        pages = self._pages[source]
+        self._shards[source].oldest_at = pages[0][0] if pages else None
 
 
 class Log:

@@ -24,8 +24,8 @@ class Invocation(NamedTuple):
 class Observer(Protocol):
     """Watches mappings.  Times are epoch seconds."""
 
-    def read(self, source: str, count: int) -> None:
-        """So many records were taken from a shard."""
+    def read(self, source: str, count: int, arrived_at: float) -> None:
+        """So many records were taken from a shard, the first of which arrived then."""
 
     def invoked(self, invocation: Invocation) -> None:
         """An invocation ended."""
@@ -43,7 +43,7 @@ class Observer(Protocol):
 class Silent:
     """An observer that watches nothing; the base of those that watch something."""
 
-    def read(self, source: str, count: int) -> None:
+    def read(self, source: str, count: int, arrived_at: float) -> None:
         """Ignored."""
 
     def invoked(self, invocation: Invocation) -> None:

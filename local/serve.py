@@ -20,8 +20,8 @@ from rich.console import Console
 
 from local import aws, dashboard, endpoint, pipeline, stack
 from local.faults import Faults, Switchboard, described
-from local.gauges import Gauges
-from local.measure import Counter, Counts
+from local.gauges import LATE_MS, Gauges
+from local.measure import Counts
 from local.pipeline import Pipeline, PipelineError, Plan
 
 #: How often the counts are looked at, and how often at most a line is printed about them.
@@ -65,10 +65,16 @@ class Home:
     def locked(self) -> Iterator[None]:
         """Nobody else serves from here or resets meanwhile; a lock goes with its process.
 
-        Raises PipelineError when somebody does.
+        Raises PipelineError when somebody does, or nothing can be kept there.
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with (self.directory / "lock").open("a") as lock:
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+            opened = (self.directory / "lock").open("a")
+        except OSError as exc:
+            raise PipelineError(
+                f"nothing can be kept in {self.directory}: {exc.strerror}; name another directory with --home"
+            ) from exc
+        with opened as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError as exc:
@@ -97,7 +103,7 @@ def serve(
     A person at a terminal sees the dashboard; elsewhere there are plain lines.  Raises what
     `pipeline.running` raises, and EndpointError when the endpoint goes away.
     """
-    counter = Gauges()
+    gauges = Gauges()
     terminal = Console(stderr=True, highlight=False)
     is_drawn = not as_json and terminal.is_terminal and not terminal.is_dumb_terminal and sys.stdout.isatty()
     with home.locked():
@@ -117,15 +123,15 @@ def serve(
             faults=board,
             shard_limits=shard_limits,
         )
-        with pipeline.running(plan, counter, say) as running:
+        with pipeline.running(plan, gauges, say) as running:
             if as_json:
                 urls = {"stage": stage, "api": running.api_url, "endpoint": running.aws_url}
                 print(json.dumps(urls), flush=True)
             else:
                 print(_welcome(running, home), flush=True)
             if is_drawn:
-                dashboard.show(running, counter, home.logs, terminal)
-            _report(running, counter, say, clock, sleep)
+                dashboard.show(running, gauges, home.logs, terminal)
+            _report(running, gauges, say, clock, sleep)
 
 
 def reset(home: Home, *, stage: str, say: Callable[[str], None]) -> None:
@@ -167,24 +173,36 @@ def _welcome(running: Pipeline, home: Home) -> str:
 
 def _report(
     running: Pipeline,
-    counter: Counter,
+    gauges: Gauges,
     say: Callable[[str], None],
     clock: Callable[[], float],
     sleep: Callable[[float], None],
 ) -> None:
-    """Say what has been done whenever something has, but not all the time.  Does not return.
+    """Say what has been done whenever something has, or is late, but not all the time.  Does not return.
 
     Raises EndpointError when the endpoint is gone.
     """
-    told = counter.counts()
+    told = gauges.counts()
     told_at = clock()
     while True:
         sleep(_LOOK_S)
         running.endpoint.check()
-        counts = counter.counts()
-        if counts != told and clock() - told_at >= _TELL_S:
-            say(_line(counts, told))
+        if clock() - told_at < _TELL_S:
+            continue
+        counts, late = gauges.counts(), _late(gauges, time.time())
+        if counts != told or late:
+            say(_line(counts, told) + late)
             told, told_at = counts, clock()
+
+
+def _late(gauges: Gauges, now: float) -> str:
+    """What is to be said of records that the function does not get done; empty while there are none."""
+    shards = gauges.shards().values()
+    ages_s = [now - shard.oldest_at for shard in shards if shard.oldest_at is not None]
+    if max(ages_s, default=0.0) * 1000 < LATE_MS:
+        return ""
+    in_hand = sum(shard.read - shard.done for shard in shards)
+    return f"; {in_hand:,} in hand, the oldest for {max(ages_s):.0f} s"
 
 
 def _line(counts: Counts, before: Counts) -> str:

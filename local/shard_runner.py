@@ -175,7 +175,8 @@ class ShardRunner:
         self._failed_reads = 0
         if page.records:
             self._last_brought_at = began
-            self._observer.read(self.shard_id, len(page.records))
+            arrived_at = page.records[0]["ApproximateArrivalTimestamp"].timestamp()
+            self._observer.read(self.shard_id, len(page.records), arrived_at)
             self._machine.add(map(self._encode, page.records), self._clock())
         self._is_read_out = page.is_end
         at_once = page.records or not page.is_tip

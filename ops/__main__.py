@@ -36,7 +36,8 @@ each command's help ends with examples: python -m ops NOUN VERB --help
 
 exit codes:
   0    done, and everything asked for is true
-  1    it ran, but some of what was asked for could not be done: unknown id, wrong status, still invalid
+  1    it ran, but some of what was asked for could not be done: unknown id, wrong status, still invalid;
+       or its answer got lost, because whoever read it stopped, or the disk is full
   2    the command line or a file it names is unusable, or standard output is closed
   3    the stream, a table, a queue or the endpoint could not be reached
   130  Ctrl-C: the summary says how far it got

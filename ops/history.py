@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from chalicelib.views import Story
 
 EXAMPLES = """\
-  # what happened to this product: status, anomalies, its newest 50 events
+  # what happened to this product: status, anomalies, its newest 50 events, long metadata cut
   python -m ops history SN-4F7K2M9Q
 
-  # the same as the API answers it, for a program
+  # the same whole, as the API answers it
   python -m ops history SN-4F7K2M9Q --json
 """
 

@@ -12,14 +12,15 @@ from chalicelib.errors import InvalidEventError
 from chalicelib.ingest import Outcome
 from local import dashboard
 from local.dashboard import Waiting
-from local.gauges import Gauges, Lines, Log, Logs, Rates, Totals, percentiles
+from local.gauges import Gauges, Lines, Log, Logs, Rates, Shard, Totals, percentiles
 from local.observer import Invocation
 from tests.lambda_events import batch, wire
 
 NOW = 1_795_205_567.0
+SHARD = "shardId-000000000001"
 
 
-def invocation(source: str = "shardId-000000000001", **changed: object) -> Invocation:
+def invocation(source: str = SHARD, **changed: object) -> Invocation:
     facts = {
         "function": "process_lifecycle",
         "source": source,
@@ -43,13 +44,30 @@ def drawn(gauges: Gauges, lines: Lines, waiting: Waiting, width: int = 80) -> st
 def test_a_shard_shows_what_is_in_hand_and_how_late_it_is() -> None:
     gauges = Gauges()
 
-    gauges.read("shardId-000000000001", 300)
-    gauges.invoked(invocation(iterator_age_ms=12_300.0))
-    gauges.processed("shardId-000000000001", ["1"] * 180, NOW)
-    gauges.discarded("shardId-000000000001", ["2"] * 20, "RetryAttemptsExhausted")
+    gauges.read(SHARD, 150, NOW - 30)
+    gauges.read(SHARD, 150, NOW - 12.3)
+    gauges.invoked(invocation(iterator_age_ms=50.0))
+    gauges.processed(SHARD, ["1"] * 180, NOW)
+    gauges.discarded(SHARD, ["2"] * 20, "RetryAttemptsExhausted")
 
     shown = drawn(gauges, Lines(), Waiting(0, 0, 0)).splitlines()[-1].split()
     assert shown == ["1", "300", "100", "12.3", "s", "1", "200", "0", "s", "ago"]
+
+
+def test_a_shard_that_the_function_does_not_get_done_gets_later_before_any_batch_has_ended() -> None:
+    gauges = Gauges()
+
+    gauges.read(SHARD, 300, NOW - 12.3)
+
+    shown = drawn(gauges, Lines(), Waiting(0, 0, 0)).splitlines()[-1].split()
+    assert shown == ["1", "300", "300", "12.3", "s", "0", "0"]
+
+
+def test_with_nothing_in_hand_the_latest_batch_says_how_late_it_was_for_a_minute() -> None:
+    shard = Shard(batches=1, iterator_age_ms=12_300.0, last_at=NOW)
+
+    assert shard.age_ms(NOW + 60) == 12_300.0
+    assert shard.age_ms(NOW + 61) is None
 
 
 def test_what_the_queue_s_mapping_does_is_not_taken_for_a_shard() -> None:
@@ -65,10 +83,10 @@ def test_what_the_queue_s_mapping_does_is_not_taken_for_a_shard() -> None:
 
 def test_retries_bisects_and_batch_sizes_are_shown() -> None:
     gauges = Gauges()
-    gauges.read("shardId-000000000001", 300)
+    gauges.read(SHARD, 300, NOW)
     for attempt, size, outcome in ((1, 200, "error"), (2, 100, "ok"), (2, 30, "ok")):
         gauges.invoked(invocation(attempt=attempt, batch_size=size, outcome=outcome))
-    gauges.bisected("shardId-000000000001", 200)
+    gauges.bisected(SHARD, 200)
 
     shown = drawn(gauges, Lines(), Waiting(0, 0, 0))
 
@@ -88,7 +106,7 @@ def test_what_waits_is_shown_and_what_nobody_knows_is_a_question_mark() -> None:
 def test_the_picture_fits_a_terminal_of_eighty_columns() -> None:
     gauges, lines = Gauges(), Lines(stored=12_345_678, duplicates=1_234_567, quarantined=123_456)
     for number in range(4):
-        gauges.read(f"shardId-{number:012}", 12_345_678)
+        gauges.read(f"shardId-{number:012}", 12_345_678, NOW - 3600)
         gauges.invoked(invocation(f"shardId-{number:012}", iterator_age_ms=3_600_000.0))
 
     narrow = drawn(gauges, lines, Waiting(1000, 1000, 1000))

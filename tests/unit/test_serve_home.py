@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from local.serve import default_home
+from local.pipeline import PipelineError
+from local.serve import Home, default_home
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -19,3 +20,14 @@ def test_the_users_state_directory_is_respected(monkeypatch: pytest.MonkeyPatch,
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
 
     assert default_home().parent == tmp_path / "product-lifecycle-history"
+
+
+@pytest.mark.parametrize("where", ["README.md", "README.md/below"])
+def test_a_home_where_nothing_can_be_kept_is_an_error_with_its_remedy(tmp_path: Path, where: str) -> None:
+    (tmp_path / "README.md").touch()
+
+    with (
+        pytest.raises(PipelineError, match=r"README\.md.*: (File exists|Not a directory); .* --home$"),
+        Home(tmp_path / where).locked(),
+    ):
+        pass
