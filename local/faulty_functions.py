@@ -73,6 +73,7 @@ class Injector:
         self._rng = random.Random(f"{function} {self._state().seed} {faults.ordinal(directory)}")
         self._lock = threading.Lock()
         self._strike: str | None = None
+        self._hangs: int | None = None  # the thread that was made to
         self._requests_left = 0
         self._left = threading.local()  # a request's hooks all run on the thread that makes it
 
@@ -106,6 +107,9 @@ class Injector:
             finally:
                 self._requests_left = 0
                 self._strike_when_due()  # it made fewer requests than that: stored, and not yet said so
+                # One request that hangs does not keep a handler from ending in time: the handler has to.
+                if self._hangs not in (None, threading.get_ident()):
+                    self._deeds["timeout"]()
 
         return invoked
 
@@ -130,6 +134,8 @@ class Injector:
                 return
             strike, self._strike = self._strike, None
         faults.note(self._directory, strike)
+        if strike == "timeout":
+            self._hangs = threading.get_ident()
         self._deeds[strike]()
 
     def _before_send(self, request: Any, **_: Any) -> Any:

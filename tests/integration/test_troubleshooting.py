@@ -21,8 +21,9 @@ from local import endpoint, pipeline
 from local.measure import Stopwatch
 from local.pipeline import PipelineError, Plan
 from ops import aws as clients
-from ops import package, stack
+from ops import package
 from ops.__main__ import main as ops
+from ops.change_set import Change, ChangeSet
 from ops.output import CommandError
 from ops.reconcile import Deployed
 from producer import send
@@ -129,11 +130,9 @@ def test_an_endpoint_that_knows_no_saved_queries(operating: None, capsys: pytest
 def test_a_change_that_would_lose_what_is_stored(
     operating: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    change = stack.Change(
-        action="Modify", resource="History", type="AWS::DynamoDB::Table", replacement="True"
-    )
-    monkeypatch.setattr(stack.Deployment, "propose", lambda *_: [change])
-    monkeypatch.setattr(stack.Deployment, "withdraw", lambda _: None)
+    change = Change(action="Modify", resource="History", type="AWS::DynamoDB::Table", replacement="True")
+    monkeypatch.setattr(ChangeSet, "propose", lambda *_: [change])
+    monkeypatch.setattr(ChangeSet, "withdraw", lambda _: None)
 
     assert ops(["stack", "apply", "--stage", "prod", "--yes"]) == EXIT_FAILED
 

@@ -5,6 +5,7 @@ import random
 import re
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -211,6 +212,26 @@ def test_a_strike_comes_before_one_of_the_requests_or_before_the_answer(
 
     assert 30 < len(struck) < 70
     assert set(struck) == {0, 1, 2, 3, 4}
+
+
+def test_a_request_that_hangs_takes_its_handler_with_it(tmp_path: Path, dynamodb: Dynamodb) -> None:
+    """The handler would report what is unfinished otherwise, and end in time."""
+    Switchboard(tmp_path, Faults(timeout=0.5), seed=1)
+    hung: list[int] = []
+    injector = Injector("process_lifecycle", tmp_path, hang=lambda: hung.append(threading.get_ident()))
+    client, _ = dynamodb(injector)
+
+    def handler(event: Any, context: Any) -> None:
+        with ThreadPoolExecutor(1) as writer:
+            writer.submit(client.get_item, TableName="t", Key={"serial": {"S": "s"}}).result()
+
+    for _ in range(100):
+        injector.around(handler)({"Records": [{}]}, None)
+        if hung and hung[0] != threading.get_ident():  # before the request, and not before the answer
+            break
+        del hung[:]
+
+    assert hung[1:] == [threading.get_ident()]
 
 
 def test_triage_is_never_struck(tmp_path: Path) -> None:
