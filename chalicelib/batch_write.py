@@ -41,5 +41,5 @@ class BatchWrite:
         """
         puts = [{"PutRequest": {"Item": item}} for item in items]
         with translated():
-            answer = self._call({"RequestItems": {self._table: puts}})
-        return [request.PutRequest.Item for request in _answer(answer).UnprocessedItems.get(self._table, ())]
+            answer = _answer(self._call({"RequestItems": {self._table: puts}}))
+        return [request.PutRequest.Item for request in answer.UnprocessedItems.get(self._table, ())]

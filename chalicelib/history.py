@@ -107,7 +107,7 @@ def to_item(event: Event, recorded_at_ms: int) -> Item:
         event_id=None if event.event_id is None else _Text(event.event_id),
         source=None if event.source is None else _Text(event.source),
     )
-    if len(event.metadata) * 4 > MAX_ITEM_BYTES // 2:
+    if (len(event.metadata) + len(event.occurred_at)) * 4 > MAX_ITEM_BYTES // 2:
         size = _item_bytes(item)
         if size > MAX_ITEM_BYTES:
             raise RefusedItemError(

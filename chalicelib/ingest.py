@@ -35,7 +35,7 @@ MOST_ALONE = 1000
 class Outcome(msgspec.Struct, gc=False):
     """What became of a batch."""
 
-    records: int = 0
+    records: int = 0  # that were looked at
     stored: int = 0
     duplicates: int = 0  # records whose event was in the batch already
     quarantined: list[tuple[Record, RecordError]] = []
@@ -58,11 +58,16 @@ def ingest(
 ) -> Outcome:
     """Give every record its place, or name it as unfinished once the deadline has passed.
 
-    Raises nothing for a record or for DynamoDB; a bug of ours escapes, after the requests in flight.
+    Records come in the stream's order: of those that are left for lack of time only the first is looked at,
+    because Lambda delivers the others again with it.  Raises nothing for a record or for DynamoDB; a bug of
+    ours escapes, after the requests in flight.
     """
     batch = _Batch(history_table, quarantine, deadline, writers)
     try:
         for record in records:
+            if deadline.remaining_s() <= 0:
+                batch.leave(record)
+                break
             batch.add(record)
         return batch.finish()
     finally:
@@ -125,12 +130,19 @@ class _Batch:
         if len(self._items) == history.MAX_BATCH_ITEMS:
             self._send()
 
+    def leave(self, record: Record) -> None:
+        self._outcome.records += 1
+        self._outcome.unfinished.append(record)
+
     def finish(self) -> Outcome:
         if self._items:
             self._send()
         # After the events, so that a quarantine that does not answer cannot hold them up.
         for record, error in chain(self._poison, *self._alone.values(), self._whole.values()):
-            self._set_aside(record, error)
+            if self._deadline.remaining_s() > 0:
+                self._set_aside(record, error)
+            else:
+                self._outcome.unfinished.append(record)
         while self._writes:
             self._take_oldest()
         for record, error, put in self._puts:

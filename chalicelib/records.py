@@ -11,7 +11,7 @@ outside its tables that prints the error and drops the rest of the aggregate, wh
 import hashlib
 import sys
 from binascii import a2b_base64
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -86,32 +86,20 @@ def from_get_records(stream: str, shard_id: str, answered: Iterable["RecordTypeD
         )
 
 
-def deaggregate(record: Record) -> Sequence[Record]:
-    """The user records inside a KPL aggregate; the record itself when it is none.
+def deaggregate(record: Record) -> Iterator[Record]:
+    """The user records inside a KPL aggregate, one at a time; the record itself when it is none.
 
     Data that only looks aggregated (wrong checksum, broken message, an index that points nowhere, a partition
     key that Kinesis would not have taken, no record inside) stays whole, so that it ends in quarantine with
     every byte.
     """
-    data = record.data
-    if not data.startswith(KPL_MAGIC):
-        return [record]
-    message, checksum = data[len(KPL_MAGIC) : -_MD5_BYTES], data[-_MD5_BYTES:]
-    if not message or hashlib.md5(message, usedforsecurity=False).digest() != checksum:
-        return [record]
-    from google.protobuf.message import DecodeError  # 25 ms, and most streams never need it
-
-    aggregate = aggregated_record()
-    try:
-        aggregate.ParseFromString(message)
-        keys = list(aggregate.partition_key_table)
-    except (DecodeError, UnicodeDecodeError):  # some builds of protobuf say it so, where text is not UTF-8
-        return [record]
-    inside = aggregate.records
-    if any(inner.partition_key_index >= len(keys) for inner in inside) or not all(map(_is_key, keys)):
-        return [record]
-    return [
-        UserRecord(
+    aggregate = _aggregate(record.data) if record.data.startswith(KPL_MAGIC) else None
+    if aggregate is None:
+        yield record
+        return
+    keys = list(aggregate.partition_key_table)
+    for sub, inner in enumerate(aggregate.records):
+        yield UserRecord(
             stream=record.stream,
             shard_id=record.shard_id,
             sequence_number=record.sequence_number,
@@ -121,8 +109,24 @@ def deaggregate(record: Record) -> Sequence[Record]:
             data=inner.data,
             aggregate=record,
         )
-        for sub, inner in enumerate(inside)
-    ] or [record]
+
+
+def _aggregate(data: bytes) -> Any:
+    """The AggregatedRecord message that data with the KPL's beginning holds; None when it is not whole."""
+    message, checksum = data[len(KPL_MAGIC) : -_MD5_BYTES], data[-_MD5_BYTES:]
+    if not message or hashlib.md5(message, usedforsecurity=False).digest() != checksum:
+        return None
+    from google.protobuf.message import DecodeError  # 25 ms, and most streams never need it
+
+    aggregate = aggregated_record()
+    try:
+        aggregate.ParseFromString(message)
+        keys = list(aggregate.partition_key_table)
+    except (DecodeError, UnicodeDecodeError):  # some builds of protobuf say it so, where text is not UTF-8
+        return None
+    inside = aggregate.records
+    points_nowhere = any(inner.partition_key_index >= len(keys) for inner in inside)
+    return aggregate if inside and not points_nowhere and all(map(_is_key, keys)) else None
 
 
 def _is_key(key: object) -> bool:

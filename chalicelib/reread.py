@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.parsers import ResponseParserError
 
 from chalicelib.errors import (
     GoneError,
@@ -123,7 +124,7 @@ class Shard:
                 if not isinstance(error, StorageError):
                     raise error from exc
                 last = error
-            except (ConnectionError, HTTPClientError) as exc:
+            except (ConnectionError, HTTPClientError, ResponseParserError) as exc:
                 last = UnavailableError(f"Kinesis did not answer: {exc}")
         raise last
 

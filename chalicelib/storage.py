@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import msgspec
 from botocore.exceptions import (
     ClientError,
     ConnectionError,
@@ -16,6 +17,7 @@ from botocore.exceptions import (
     HTTPClientError,
     NoCredentialsError,
 )
+from botocore.parsers import ResponseParserError
 
 from chalicelib.errors import RefusedItemError, StorageError, ThrottledError, UnavailableError
 
@@ -86,7 +88,8 @@ def translated() -> Iterator[None]:
     """Turn botocore's errors into ours.
 
     RefusedItemError: DynamoDB refuses the item for what it is.  ThrottledError: too fast.
-    UnavailableError: everything else that is not the item's fault, a wrong table included.
+    UnavailableError: everything else that is not the item's fault, a wrong table included, and an answer
+    that somebody on the way has put in DynamoDB's place.
     Anything that is neither (a parameter of the wrong type, say) is a bug and passes unchanged.
     """
     try:
@@ -95,6 +98,8 @@ def translated() -> Iterator[None]:
         raise _as_ours(exc) from exc
     except (ConnectionError, HTTPClientError, NoCredentialsError, CredentialRetrievalError) as exc:
         raise UnavailableError(f"DynamoDB did not answer: {exc}") from exc
+    except (msgspec.DecodeError, ResponseParserError) as exc:
+        raise UnavailableError(f"DynamoDB's answer is none of its own: {exc}") from exc
 
 
 def _as_ours(exc: ClientError) -> StorageError | RefusedItemError:

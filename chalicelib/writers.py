@@ -2,7 +2,8 @@
 
 A client's timeout is between two pieces of an answer, so one that drips takes as long as it likes, and
 nothing can end it from outside.  The invocation ends without it: it keeps its thread, and what comes later
-gets new ones.  What it may still write then does no harm, because an event's key is its content.
+gets new ones, as long as not too many are left behind.  What it may still write then does no harm, because
+an event's key is its content.
 """
 
 from collections.abc import Callable, Iterable
@@ -14,6 +15,10 @@ from chalicelib import one_core
 
 Answer = TypeVar("Answer")
 
+#: Calls that may be left behind, each with its thread and its socket: a sandbox has 1,024 of both (Lambda
+#: developer guide, "Lambda quotas").  Beyond that no call is made until some of them have come back.
+MOST_LATE = 256
+
 
 class Writers:
     """Up to `count` calls at once, each on a thread; safe to use from several."""
@@ -22,15 +27,22 @@ class Writers:
         """Threads start when there is something to do, and stay on these cores, or where they like."""
         self._count = count
         self._cores = cores
+        self._late: list[Future[Any]] = []
         self._threads = self._new_threads()
 
     def submit(self, call: Callable[..., Answer], *args: Any) -> "Future[Answer]":
         """Have a thread make this call as soon as one is free."""
+        if len(self._late) >= MOST_LATE:
+            self._late = [late for late in self._late if late.running()]
+            if len(self._late) >= MOST_LATE:
+                return Future()  # never made, and so never back
         return self._threads.submit(call, *args)
 
     def settle(self, calls: Iterable["Future[Any]"], seconds: float) -> None:
         """Wait for calls, so long at most; the threads of those that have not come back are left to them."""
-        if wait(calls, max(0.0, seconds)).not_done:
+        late = wait(calls, max(0.0, seconds)).not_done
+        self._late = [call for call in (*self._late, *late) if call.running()]
+        if late:
             self._threads = self._new_threads()  # the old ones end with their last call
 
     def _new_threads(self) -> ThreadPoolExecutor:

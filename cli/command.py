@@ -8,6 +8,7 @@ import importlib
 import os
 import signal
 import sys
+import threading
 from types import FrameType
 from typing import NoReturn
 
@@ -46,6 +47,9 @@ def run_and_exit(package: str) -> NoReturn:
         # What Python still flushes at exit must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     _at_once()
+    if threading.active_count() > 1:
+        # Everything is tidied up by now, and Python would wait for a thread whose answer never comes.
+        os._exit(code)
     sys.exit(code)
 
 

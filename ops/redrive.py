@@ -74,7 +74,7 @@ def obstacle(case: Case) -> str | None:
 def prospect(data: bytes, table: History) -> Prospect:
     """What ingest would do with this data now.  Raises StorageError when the history does not answer."""
     record = Record(stream="", shard_id="", sequence_number="0", partition_key="", arrived_at_ms=0, data=data)
-    inside = deaggregate(record)
+    inside = list(deaggregate(record))
     if isinstance(inside[0], UserRecord):
         return _prospect_of_an_aggregate(inside)
     try:

@@ -49,6 +49,7 @@ class Line:
             return
         request.send_header("Content-Length", str(1_000_000))
         request.end_headers()
+        request.close_connection = True
         with self._counted():
             for _ in range(round(LONGEST_S / PAUSE_S)):
                 if self._over.wait(PAUSE_S):

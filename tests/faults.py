@@ -23,8 +23,12 @@ class _Body:
 
 def answered(status: int, body: dict[str, Any]) -> AWSResponse:
     """A response of DynamoDB's."""
-    headers = {"x-amzn-requestid": "test"}
-    return AWSResponse("http://dynamodb", status, headers, _Body(json.dumps(body).encode()))
+    return said(status, json.dumps(body).encode())
+
+
+def said(status: int, body: bytes) -> AWSResponse:
+    """A response of somebody's, with this in it."""
+    return AWSResponse("http://dynamodb", status, {"x-amzn-requestid": "test"}, _Body(body))
 
 
 def error(code: str, message: str = "", status: int = 400) -> AWSResponse:

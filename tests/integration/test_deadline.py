@@ -18,6 +18,7 @@ from tests import dripping
 from tests.dead_letters import Stream, sqs_event
 from tests.dripping import Line, nothing
 from tests.lambda_events import batch, sequence_numbers, wire
+from tests.processes import until
 
 
 class Context:
@@ -72,6 +73,22 @@ def test_the_next_batch_is_not_held_up_by_what_still_drips(line: Line) -> None:
     assert line.dripping == 4
     assert answer == {"batchItemFailures": []}
     assert stored("SN-1") == 250
+
+
+def test_however_long_it_goes_on_only_so_many_threads_are_left_behind(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("chalicelib.writers.MOST_LATE", 4)
+    line.drips = "BatchWriteItem".__eq__
+    event = batch(notes(250))
+
+    for _ in range(3):
+        assert process(event) == {"batchItemFailures": [{"itemIdentifier": sequence_numbers(event)[0]}]}
+    assert line.dripping == 4
+
+    line.drips = nothing
+    line.end()
+    assert until(lambda: process(event) == {"batchItemFailures": []})
 
 
 def test_one_write_that_drips_among_many_keeps_the_others_done(line: Line) -> None:

@@ -24,16 +24,15 @@ entries = st.tuples(st.binary(max_size=30), st.sampled_from(["a", "bb", "SN-3", 
 
 def read(record: Entry) -> list[Record]:
     """The user records that ingest, triage and replay would find."""
-    return records.deaggregate(
-        Record(
-            stream="s",
-            shard_id="0",
-            sequence_number="1",
-            partition_key=record.partition_key,
-            arrived_at_ms=0,
-            data=record.data,
-        )
+    found = Record(
+        stream="s",
+        shard_id="0",
+        sequence_number="1",
+        partition_key=record.partition_key,
+        arrived_at_ms=0,
+        data=record.data,
     )
+    return list(records.deaggregate(found))
 
 
 def put(

@@ -16,6 +16,7 @@ import pytest
 from benchmarks import bars, dataset, ingest, lookup, memory, simulation, spike, trickle
 from chalicelib import events, history, queries, views, wiring
 from chalicelib.ingest import MOST_ALONE, REQUESTS_AHEAD
+from chalicelib.writers import MOST_LATE
 from cli import template
 from cli.stage import CONFIG
 from local.__main__ import parser
@@ -109,6 +110,7 @@ def sentences() -> list[tuple[str, str]]:
         ("docs/api.md", f"the product's own answer reads {views.NEWEST + 1} events, and further back only"),
         ("docs/api.md", f"only while none of them gives a status, {walk} at most"),
         ("docs/api.md", f"from {settings['minimum_compression_size']} bytes on (`minimum_compression_size`"),
+        ("docs/design.md", f"until {MOST_LATE} are left behind"),
         ("docs/design.md", f"{len(key)} bytes an item"),
         ("docs/design.md", f"{len(key) - 32} characters of time in every key"),
         ("docs/design.md", f"events go {write} to a BatchWriteItem"),

@@ -108,3 +108,42 @@ def test_a_batch_of_aggregates_full_of_what_is_no_event_takes_no_more() -> None:
     assert outcome.records == 100_000
     assert len(set_aside) == 1000 + 99
     assert most < 16_000_000
+
+
+def test_once_time_is_up_nothing_more_is_looked_at_than_where_lambda_resumes() -> None:
+    """A small function decodes so slowly that looking at the rest would outlast the invocation."""
+    history: Any = SlowHistory()
+    now = [0.0]
+    deadline = Deadline(60, clock=lambda: now[0])
+
+    def records() -> Iterator[Record]:
+        for number, record in enumerate(history.records(10_000)):
+            now[0] = 0.0 if number < 1000 else 60.0
+            yield record
+
+    outcome = ingest.ingest(records(), history, None, deadline, Writers(1))  # type: ignore[arg-type]
+
+    assert history.taken == 1001
+    assert max(int(record.sequence_number) for record in outcome.unfinished) == 1000
+    assert outcome.stored + len(outcome.unfinished) == 1001
+
+
+def test_what_is_to_be_set_aside_when_time_is_up_is_unfinished_and_not_asked_for() -> None:
+    history: Any = SlowHistory()
+    now = [0.0]
+    deadline = Deadline(60, clock=lambda: now[0])
+    asked: list[Case] = []
+
+    class NoQuarantine:
+        def put_patiently(self, case: Case, deadline: Deadline) -> bool:
+            asked.append(case)
+            return False
+
+    def records() -> Iterator[Record]:
+        (record,) = from_lambda_event(batch([b"not json"]))
+        yield record
+        now[0] = 60.0
+
+    outcome = ingest.ingest(records(), history, NoQuarantine(), deadline, Writers(1))  # type: ignore[arg-type]
+
+    assert (len(outcome.unfinished), asked) == (1, [])
