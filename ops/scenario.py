@@ -50,6 +50,16 @@ class Settings:
         if not 0 <= self.failing < 1 or not 0 <= self.jitter < 1:
             raise ValueError("failing and jitter are shares from 0 to below 1")
 
+    def require_room_for(self, load: "Load") -> None:
+        """Raises ValueError for a table that never has the units of one event together."""
+        units = capacity.write_units(load.event_bytes)
+        most = self.write_units_s * max(1.0, self.saved_s)
+        if units > most:
+            raise ValueError(
+                f"an event of {load.event_bytes:,} bytes needs {units} write units at once, the table never "
+                f"has more than {most:g}"
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:

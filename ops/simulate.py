@@ -132,6 +132,12 @@ def run(args: argparse.Namespace) -> int:
     from ops.simulation import simulate  # it takes its rules from code that needs botocore: not for --help
 
     load, settings = _load(args), _settings(args)
+    try:
+        settings.require_room_for(load)
+    except ValueError as exc:
+        raise CommandError(
+            f"{exc}: raise --write-units, or save some up with --provisioned", EXIT_USAGE
+        ) from exc
     expected = load.events / max(1.0, settings.batch_size)
     if load.events_s:
         interval_s = max(settings.poll_s, settings.window_s)

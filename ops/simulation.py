@@ -31,7 +31,11 @@ RETRY_S, LONGEST_RETRY_S = 0.1, 10.0
 
 
 def simulate(settings: Settings, load: Load, rng: random.Random) -> Result:
-    """Run the load through the pipeline until every event has its place."""
+    """Run the load through the pipeline until every event has its place.
+
+    Raises ValueError for a table that can never take one of its events.
+    """
+    settings.require_room_for(load)
     return _Run(settings, load, rng).to_the_end()
 
 
@@ -202,7 +206,6 @@ class _Run:
         self._invocations += 1
         reserve_s = min(RESERVE_S, settings.timeout_s * RESERVE_SHARE)
         invocation = Invocation(lane, part, now, begins_at + settings.timeout_s - reserve_s, fails)
-        invocation.units_left = part.count * self._units
         age_s = now - part.chunks[-1].last_at
         self._age = max(self._age, age_s)
         self._timeline.add(now, age_s=age_s, invocations=1)
@@ -211,16 +214,17 @@ class _Run:
     def _write(self, invocation: Invocation, now: float) -> None:
         """The invocation's requests to DynamoDB, all at one moment; what is refused is tried again."""
         if invocation.fails:
+            self._failed += 1
             self._end(invocation, now)
-            self._crashed(invocation, now)
+            self._try_again(invocation.lane, invocation.part, now)
             return
-        invocation.units_left -= self._table.take(invocation.units_left, now)
-        if not invocation.units_left:
+        invocation.items_left -= self._table.take(invocation.items_left, self._units, now)
+        if not invocation.items_left:
             self._end(invocation, now)
             self._settle(invocation.lane.shard, invocation.part.chunks, now)
             self._start(invocation.lane, now)
             return
-        refused = math.ceil(invocation.units_left / (MAX_BATCH_ITEMS * self._units))
+        refused = math.ceil(invocation.items_left / MAX_BATCH_ITEMS)
         self._throttles += refused
         self._timeline.add(now, throttles=refused)
         pause_s = self._rng.random() * min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(invocation.attempt, 16))
@@ -230,20 +234,21 @@ class _Run:
             return
         self._end(invocation, now)
         self._partial += 1
+        lane, part = invocation.lane, invocation.part
+        written = part.count - invocation.items_left
+        if not written:
+            self._try_again(lane, part, now)
+            return
         queue = Queue()
-        for chunk in invocation.part.chunks:
+        for chunk in part.chunks:
             queue.put(chunk)
-        written = invocation.part.count - math.ceil(invocation.units_left / self._units)
-        self._settle(invocation.lane.shard, queue.take(written), now)
-        lane = invocation.lane
+        self._settle(lane.shard, queue.take(written), now)
         lane.parts.append(Part(queue.take(queue.count)))
-        lane.not_before = now if written else now + RETRY_S
+        lane.not_before = now
         self._start(lane, now)
 
-    def _crashed(self, invocation: Invocation, now: float) -> None:
-        """Halve the batch, or try a record that failed alone again, until its retries are used up."""
-        self._failed += 1
-        lane, part = invocation.lane, invocation.part
+    def _try_again(self, lane: Lane, part: Part, now: float) -> None:
+        """Nothing of a batch was done: halve it, or try a record again until its retries are used up."""
         if part.count > 1:
             queue = Queue()
             for chunk in part.chunks:

@@ -84,6 +84,15 @@ def test_a_handler_slower_than_its_timeout_is_a_failed_verdict(capsys: pytest.Ca
     assert run(capsys, "--burst", "40", "--handler-ms", "70000", "--timeout", "90")[0] == 0
 
 
+def test_a_table_too_small_for_one_event_is_refused_with_the_remedy() -> None:
+    args = parser().parse_args(["simulate", "--burst", "1", "--bytes", "400000", "--write-units", "1"])
+
+    with pytest.raises(CommandError, match=r"needs 391 write units at once.*--write-units") as caught:
+        args.run(args)
+
+    assert caught.value.exit_code == 2
+
+
 def test_hours_of_no_flow_are_refused() -> None:
     args = parser().parse_args(["simulate", "--hours", "3"])
 

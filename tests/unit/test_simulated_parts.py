@@ -77,9 +77,17 @@ def test_parts_add_up_to_the_whole(total: int, weights: list[int]) -> None:
 def test_a_table_gives_so_many_units_a_second_and_what_it_saved() -> None:
     table = Table(100, saved_s=1)
 
-    assert table.take(250, 0.0) == 100
-    assert table.take(250, 0.5) == 50
-    assert table.take(250, 60.0) == 100, "no more than a second's worth is saved"
+    assert table.take(250, 1, 0.0) == 100
+    assert table.take(250, 1, 0.5) == 50
+    assert table.take(250, 1, 60.0) == 100, "no more than a second's worth is saved"
+
+
+def test_a_table_takes_an_item_whole_or_not_at_all() -> None:
+    table = Table(1, saved_s=300)
+
+    assert table.take(3, 147, 0.0) == 2
+    assert table.take(1, 147, 100.0) == 0, "6 units were left, and 100 have come since"
+    assert table.take(1, 147, 141.0) == 1
 
 
 def test_a_timeline_keeps_its_sums_when_it_runs_out_of_room() -> None:

@@ -83,6 +83,25 @@ def test_what_cannot_be_written_in_time_is_reported_and_written_later() -> None:
     assert result.stored == 2_000
 
 
+def test_a_table_that_takes_less_than_an_event_a_second_stores_it_from_what_it_saves_up() -> None:
+    slow = replace(STEADY, shards=1, timeout_s=60.0, write_units_s=2, saved_s=300)
+    result = ran(slow, Load(burst=4, event_bytes=300_000))
+
+    # 294 units each, of which 600 are there at first: the last ones are there after 288 s.
+    assert result.stored == 4
+    assert 288 < result.drained_s < 320
+    assert result.partial_invocations > 3
+
+
+def test_an_event_that_no_invocation_can_write_ends_as_a_dead_letter() -> None:
+    slow = replace(STEADY, shards=1, timeout_s=10.0, retry_attempts=1, write_units_s=1, saved_s=300)
+    result = ran(slow, Load(burst=2, event_bytes=300_000))
+
+    # The second one waits for 288 units: twice 10 s bring it 20.
+    assert (result.stored, result.dead_lettered) == (1, 1)
+    assert result.partial_invocations == 3
+
+
 def test_a_crash_halves_the_batch_and_loses_nothing() -> None:
     result = ran(replace(STEADY, failing=0.2), Load(burst=5_000))
 
@@ -180,3 +199,8 @@ def test_keys_on_one_shard_wait_for_each_other() -> None:
 def test_a_pipeline_that_could_never_finish_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="|".join(wrong)):
         Settings(**wrong)  # type: ignore[arg-type]  # an int or a float, by name
+
+
+def test_a_table_that_never_has_the_units_of_one_event_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"needs 2 write units at once, the table never has more than 1$"):
+        ran(replace(STEADY, write_units_s=1), Load(burst=1, event_bytes=1_000))
