@@ -84,12 +84,6 @@ class Load:
         """Events a second that the producers of a burst put when nothing is refused."""
         return self.producers * IN_FLIGHT * MAX_RECORDS / self.put_s
 
-    @property
-    def events_by_burst_end(self) -> int:
-        """How many could have been put when the burst is over: once so many are stored, it is."""
-        burst_ends_at = self.burst_at + self.burst / self.producers_s
-        return round(self.events_s * min(self.seconds, burst_ends_at)) + self.burst
-
     def offered_by(self, at: float) -> int:
         """How many producers had, or could have put, at that moment."""
         of_burst = self.burst if at >= self.burst_at else 0
@@ -105,7 +99,7 @@ class Result:
     dead_lettered: int
     rejected: int  # refused by the stream until the producer gave up
     drained_s: float  # the last event had its place
-    burst_stored_s: float | None  # from the burst's begin until as many are stored as had come by its end
+    burst_stored_s: float | None  # from the burst's begin until all is done that came no later than its last
     iterator_age_s: float  # the largest
     latency_s: dict[str, float | None]  # from the stream to the table: p50, p95, p99
     reads: int

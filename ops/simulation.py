@@ -57,7 +57,9 @@ class _Run:
         self._running = self._created = self._most_running = 0
         self._without_room: deque[Lane] = deque()
         self._left = load.events
-        self._left_after_burst = load.events - load.events_by_burst_end
+        self._taken_in = 0  # by all shards, up to each one's last look
+        self._burst_in_at = -math.inf  # when shards had taken in the last of the burst
+        self._burst_left = 0  # what was taken in by then and is not done
         self._burst_done_at: float | None = None
         self._timeline = Timeline()
         self._latency = Histogram()
@@ -120,19 +122,34 @@ class _Run:
                 if refused and (rejected := producer.refuse(portion, refused, now)):
                     self._left -= rejected
                     self._done_at = now
+            if producer.is_done:
+                self._burst_is_in(now)
         while (request := producer.request(now)) is not None:
             self._at(now + self._load.put_s, _PUT, request)
         if not producer.in_flight and (due := producer.next_due) is not None:
             self._at(due, _PUT, None)
+
+    def _burst_is_in(self, now: float) -> None:
+        """From here on what comes is not the burst's: chunks end here."""
+        for shard in self._shards:
+            self._take_in(shard, now)
+        self._burst_in_at = now
+        self._burst_left = self._taken_in - self._stored - self._dead
+        if not self._burst_left:
+            self._burst_done_at = now
+
+    def _take_in(self, shard: Shard, now: float) -> None:
+        arrived = shard.inlet.until(now)
+        if arrived is not None:
+            shard.stream.put(arrived)
+            self._taken_in += arrived.records
 
     def _read(self, shard: Shard, now: float) -> None:
         shard.is_reading = False
         if shard.held >= self._enough:
             return  # taken up again when an invocation ends
         self._reads += 1
-        arrived = shard.inlet.until(now)
-        if arrived is not None:
-            shard.stream.put(arrived)
+        self._take_in(shard, now)
         read = 0
         for chunk in shard.stream.take(self._read_at_most):
             read += chunk.records
@@ -262,7 +279,7 @@ class _Run:
             lane.not_before = now + min(LONGEST_RETRY_S, RETRY_S * 2**part.attempts)
         else:
             self._dead += 1
-            self._done(lane.shard, 1, now)
+            self._done(lane.shard, part.chunks, now)
         self._start(lane, now)
 
     def _end(self, invocation: Invocation, now: float) -> None:
@@ -286,13 +303,17 @@ class _Run:
             self._latency.add(now - (chunk.first_at + chunk.last_at) / 2, chunk.records)
         self._stored += count
         self._timeline.add(now, stored=count)
-        self._done(shard, count, now)
+        self._done(shard, chunks, now)
 
-    def _done(self, shard: Shard, count: int, now: float) -> None:
+    def _done(self, shard: Shard, chunks: Sequence[Chunk], now: float) -> None:
+        """These records have their place."""
+        count = sum(chunk.records for chunk in chunks)
         self._left -= count
         self._done_at = now
-        if self._burst_done_at is None and self._left <= self._left_after_burst:
-            self._burst_done_at = now
+        if self._burst_left:
+            self._burst_left -= sum(chunk.records for chunk in chunks if chunk.last_at <= self._burst_in_at)
+            if not self._burst_left:
+                self._burst_done_at = now
         shard.held -= count
         if shard.held < self._enough:
             self._read_later(shard, now)

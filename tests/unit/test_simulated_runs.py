@@ -76,6 +76,27 @@ def test_a_burst_in_an_even_flow_is_stored_long_before_the_flow_ends() -> None:
     assert 119 < result.drained_s < 123
 
 
+@pytest.mark.parametrize("events_a_day", [1_000, 10_000, 100_000, 1_000_000])
+def test_a_small_even_flow_makes_a_burst_no_later(events_a_day: int) -> None:
+    burst = Load(burst=1_000, burst_at=600)
+    alone, beside = (
+        ran(STEADY, burst),
+        ran(STEADY, replace(burst, events_s=events_a_day / 86_400, seconds=1_800)),
+    )
+
+    assert alone.burst_stored_s is not None
+    assert beside.burst_stored_s is not None
+    assert beside.burst_stored_s == pytest.approx(alone.burst_stored_s, abs=STEADY.poll_s)
+
+
+def test_a_burst_is_stored_when_its_last_event_is_and_not_when_as_many_others_are() -> None:
+    # Two of three keys are on one shard, which takes in 20,000 of the burst beside 400 a second of the flow.
+    result = ran(replace(STEADY, shards=2), Load(events_s=600, seconds=100, burst=30_000, keys=3))
+
+    assert result.burst_stored_s is not None
+    assert result.burst_stored_s > (20_000 - 1_000) / (1_000 - 400)
+
+
 def test_what_cannot_be_written_in_time_is_reported_and_written_later() -> None:
     result = ran(replace(STEADY, timeout_s=5.0, write_units_s=100), Load(burst=2_000))
 
