@@ -91,10 +91,14 @@ def number(
 
 
 def event_bytes(text: str) -> int:
-    """The size of an event that fits into a Kinesis record."""
+    """The size of an event that the table can hold."""
     number = positive(text)
-    if number > capacity.MB - capacity.KEY_BYTES:
-        raise argparse.ArgumentTypeError(f"a Kinesis record has at most 1 MiB with its key, got {text}")
+    if number > capacity.MAX_EVENT_BYTES:
+        raise argparse.ArgumentTypeError(
+            f"expected at most {capacity.MAX_EVENT_BYTES:,}, got {text}: a DynamoDB item holds "
+            f"{capacity.MAX_ITEM_BYTES:,} bytes, {capacity.ITEM_OVERHEAD_BYTES} of which are not the "
+            "event's; larger ones end in quarantine"
+        )
     return number
 
 

@@ -39,6 +39,10 @@ PUT_UNIT_BYTES = 25 * KB
 #: of generated events, DynamoDB's rules of size; single events differ by a few bytes.
 ITEM_OVERHEAD_BYTES = 52
 
+#: An item at most (DynamoDB developer guide, "Quotas"), and so an event: any larger one ends in quarantine.
+MAX_ITEM_BYTES = 400 * KB
+MAX_EVENT_BYTES = MAX_ITEM_BYTES - ITEM_OVERHEAD_BYTES
+
 #: What DynamoDB stores beside an item, for the bill of storage (developer guide, "Table size").
 STORAGE_OVERHEAD_BYTES = 100
 
@@ -70,9 +74,9 @@ COLD_START_S = 0.8
 #: How often Lambda reads a shard (Lambda developer guide, "Using Lambda with Kinesis").
 POLL_S = 1.0
 
-#: One invocation's event: at most, and what a record adds beside its data in base64 (Lambda developer guide,
+#: An invocation's payload: at most, and what a record adds beside its data in base64 (Lambda developer guide,
 #: "Lambda quotas"; the record's metadata as in the guide's example).
-MAX_EVENT_BYTES = 6 * MB
+MAX_PAYLOAD_BYTES = 6 * MB
 EVENT_RECORD_BYTES = 532
 
 #: Parallelization factor: at most (CreateEventSourceMapping).
@@ -152,7 +156,7 @@ def shard_events_s(aggregation: Aggregation) -> float:
 def records_an_invocation(batch_size: int, record_bytes: int) -> int:
     """Records in a full batch: the batch size, unless Lambda's limit for an event comes first."""
     encoded = math.ceil(record_bytes / 3) * 4 + EVENT_RECORD_BYTES
-    return max(1, min(batch_size, MAX_EVENT_BYTES // encoded))
+    return max(1, min(batch_size, MAX_PAYLOAD_BYTES // encoded))
 
 
 def handler_s(events: float, memory_mb: int) -> float:

@@ -5,10 +5,11 @@ import re
 
 import pytest
 
+from chalicelib import history
 from chalicelib.metrics import NAMES
 from cli import template
 from cli.stage import ROOT
-from ops import plan, sizing
+from ops import capacity, plan, sizing
 from ops.__main__ import parser
 from ops.sizing import Load
 
@@ -99,7 +100,7 @@ def test_a_target_that_nothing_meets_is_a_failed_verdict_with_reasons(
     "argv",
     [
         ["--events", "0"],
-        ["--bytes", "2000000"],
+        ["--bytes", "409549"],
         ["--within", "x"],
         ["--retention", "200"],
         ["--within", "nan"],
@@ -113,6 +114,18 @@ def test_a_bad_number_is_a_usage_error(argv: list[str], capsys: pytest.CaptureFi
         parser().parse_args(["plan", *argv])
 
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("command", ["plan", "simulate"])
+def test_an_event_that_no_item_can_hold_is_refused_and_says_why(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert parser().parse_args([command, "--bytes", "409548"])
+    with pytest.raises(SystemExit):
+        parser().parse_args([command, "--bytes", "409549"])
+
+    assert "a DynamoDB item holds 409,600 bytes, 52 of which are not the event's" in capsys.readouterr().err
+    assert capacity.MAX_ITEM_BYTES == history.MAX_ITEM_BYTES
 
 
 def test_an_event_just_over_a_write_unit_is_pointed_out() -> None:

@@ -108,4 +108,5 @@ def test_the_largest_event_of_one_write_unit_is_the_documents() -> None:
     assert said
 
     assert int(said[1]) == capacity.ITEM_OVERHEAD_BYTES
+    assert f"an event of more than {capacity.MAX_EVENT_BYTES:,} bytes" in TEXT
     assert [capacity.write_units(int(said[2]) + more) for more in (0, 1)] == [1, 2]
