@@ -7,7 +7,7 @@ Kinesis pricing page says of its KB.  Where a figure is a choice or was measured
 import math
 from dataclasses import dataclass
 
-from ops.simulated_producer import BACKOFF_LIMIT_S
+from ops.simulated_producer import BACKOFF_LIMIT_S, records_held
 
 KB = 1024
 MB = 1024 * KB
@@ -70,6 +70,10 @@ WRITES_AT_ONCE = 200
 
 #: What a new sandbox takes before its first invocation.  Measured on a laptop; AWS is of that order.
 COLD_START_S = 0.8
+
+#: Our producer gives records up when what one of them holds takes the shards longer than the first, and they
+#: refuse for longer than the second.  Found by simulating random plans.
+HELD_S, REFUSING_S = 2.0, 75.0
 
 #: How often Lambda reads a shard (Lambda developer guide, "Using Lambda with Kinesis").
 POLL_S = 1.0
@@ -139,18 +143,26 @@ def records(events: float, aggregation: Aggregation) -> float:
     return events / aggregation.events_a_record
 
 
-def shards_for(events_s: float, aggregation: Aggregation, headroom: float = HEADROOM) -> int:
-    """Shards that take so many events a second, by records and by bytes, with headroom."""
+def shards_for(
+    events_s: float, aggregation: Aggregation, headroom: float = HEADROOM, room_s: float = math.inf
+) -> int:
+    """Shards that take so many events a second for so long, by records and by bytes, with headroom.
+
+    Records are whole: a shard may get one more than its share, and needs one at once where it takes less.
+    """
     records_s = records(events_s, aggregation) * (1 + headroom)
-    by_records = records_s / SHARD_IN_RECORDS_S
-    by_bytes = records_s * aggregation.record_bytes / SHARD_IN_BYTES_S
-    return max(1, math.ceil(by_records), math.ceil(by_bytes))
+    shard_s = max(shard_records_s(aggregation) - 1 / room_s, 1 / room_s)
+    return max(1, math.ceil(records_s / shard_s))
+
+
+def shard_records_s(aggregation: Aggregation) -> float:
+    """Records a second that one shard takes in, by number and by bytes."""
+    return min(SHARD_IN_RECORDS_S, SHARD_IN_BYTES_S / aggregation.record_bytes)
 
 
 def shard_events_s(aggregation: Aggregation) -> float:
     """Events a second that one shard takes in."""
-    records_s = min(SHARD_IN_RECORDS_S, SHARD_IN_BYTES_S / aggregation.record_bytes)
-    return records_s * aggregation.events_a_record
+    return shard_records_s(aggregation) * aggregation.events_a_record
 
 
 def records_an_invocation(batch_size: int, record_bytes: int) -> int:
@@ -180,19 +192,28 @@ def let_in_after_s(even_s: float) -> float:
     """Seconds until a shard or table has let in what takes it so long at an even rate.
 
     A second's worth comes in at once.  What is refused pauses longer each time, up to twice as long as it has
-    been tried, but no longer than our producer does (whose longest pause exceeds the handler's).
+    been tried and, where many draw, three times, but no longer than our producer does (whose longest pause
+    exceeds the handler's).
     """
     refused_s = max(0.0, even_s - AT_ONCE_S)
-    return refused_s + min(2 * refused_s, BACKOFF_LIMIT_S)
+    return refused_s + min(3 * refused_s, BACKOFF_LIMIT_S)
 
 
 def room_s(left_s: float) -> float:
     """In how many seconds, with headroom, an even rate has to let a burst in for it to be in by `left_s`.
 
-    The inverse of `let_in_after_s`, except that pauses may use up the headroom, as uneven keys may.
+    The inverse of `let_in_after_s`, except that pauses may use up half the headroom, as uneven keys may.
     """
-    refused_s = max(left_s / 3, left_s - BACKOFF_LIMIT_S)
-    return min(left_s + AT_ONCE_S, (refused_s + AT_ONCE_S) * (1 + HEADROOM))
+    refused_s = max(left_s / 4, left_s - BACKOFF_LIMIT_S)
+    return min(left_s + AT_ONCE_S, (refused_s + AT_ONCE_S) * (1 + HEADROOM / 2))
+
+
+def is_given_up(burst: int, aggregation: Aggregation, shards: int) -> bool:
+    """Whether shards refuse a burst that is put as fast as possible until producers give records up."""
+    shards_s = shards * shard_records_s(aggregation)
+    in_records = records(burst, aggregation)
+    held = min(in_records, records_held(aggregation.record_bytes))
+    return held / shards_s > HELD_S and in_records / shards_s > REFUSING_S
 
 
 def invocations_a_second(

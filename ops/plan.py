@@ -129,7 +129,7 @@ def as_json(
                 "is_deployed": design.alternative == deployed,
                 "is_enough": design.is_enough,
                 "shortcomings": list(design.shortcomings),
-                "remark": design.remark or None,
+                "remarks": list(design.remarks),
                 "drain_s": round(design.drain_s, 1) if math.isfinite(design.drain_s) else None,
                 "stream": design.alternative.stream,
                 "shards": design.shards,
@@ -230,7 +230,7 @@ def _tell(
 
 def _remarks(design: Design, deployed: Alternative) -> list[str]:
     described = ["as described in infra/"] if design.alternative == deployed else []
-    return [*described, *design.shortcomings, *([design.remark] if design.remark else [])]
+    return [*described, *design.shortcomings, *design.remarks]
 
 
 def _line_as_json(line: Line, listed: PriceList) -> dict[str, Any]:

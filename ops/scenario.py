@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from ops import capacity
 from ops.simulated_figures import Moment
-from ops.simulated_producer import IN_FLIGHT, MAX_RECORDS
+from ops.simulated_producer import IN_FLIGHT, records_a_request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,8 @@ class Load:
     @property
     def producers_s(self) -> float:
         """Events a second that the producers of a burst put when nothing is refused."""
-        return self.producers * IN_FLIGHT * MAX_RECORDS / self.put_s
+        records = records_a_request(self.event_bytes + capacity.KEY_BYTES)
+        return self.producers * IN_FLIGHT * records / self.put_s
 
     def offered_by(self, at: float) -> int:
         """How many producers had, or could have put, at that moment."""

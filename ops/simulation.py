@@ -84,7 +84,7 @@ class _Run:
             )
             for count in divided(flow, spread)
         ]
-        self._producer = Producer(divided(load.burst, spread), load.producers, rng)
+        self._producer = Producer(divided(load.burst, spread), record_bytes, load.producers, rng)
 
     def to_the_end(self) -> Result:
         for shard in self._shards:
@@ -119,7 +119,7 @@ class _Run:
             for portion in answered:
                 shard = self._shards[portion.shard]
                 refused = portion.records - shard.inlet.offer(portion.records, now)
-                if refused and (rejected := producer.refuse(portion, refused, now)):
+                if rejected := producer.answered(portion, refused, now):
                     self._left -= rejected
                     self._done_at = now
             if producer.is_done:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from ops import capacity
 from ops.capacity import SECONDS_A_MONTH, Aggregation
+from ops.simulated_producer import ATTEMPTS
 
 ON_DEMAND, PROVISIONED = "on-demand", "provisioned"
 
@@ -75,7 +76,7 @@ class Design:
     invocations_s: float  # on average
     drain_s: float
     shortcomings: tuple[str, ...]  # why it does not meet the target; empty when it does
-    remark: str  # what has to be done for it, beside choosing it
+    remarks: tuple[str, ...]  # what has to be done for it, beside choosing it
 
     @property
     def is_enough(self) -> bool:
@@ -102,8 +103,9 @@ def design(load: Load, choice: Alternative) -> Design:
     batch_events = batch * full.events_a_record
     first_s = _first_s(load, choice, full, batch_events)
     left_s = load.within_s - first_s
-    intake_s = load.peak_s(capacity.room_s(left_s if left_s > 0 else load.within_s))
-    needed_shards = capacity.shards_for(intake_s, full)
+    room_s = capacity.room_s(left_s if left_s > 0 else load.within_s)
+    intake_s = load.peak_s(room_s)
+    needed_shards = capacity.shards_for(intake_s, full, room_s=room_s)
     shards = needed_shards if choice.stream == PROVISIONED else capacity.ON_DEMAND_SHARDS
     lane_s = capacity.lane_events_s(batch_events, choice.memory_mb)
     stored_s = load.peak_s(left_s if left_s > 0 else load.within_s)
@@ -112,12 +114,18 @@ def design(load: Load, choice: Alternative) -> Design:
     units = capacity.write_units(load.event_bytes)
     needed_units_s = math.ceil(intake_s * units * (1 + capacity.HEADROOM))
     new_table_s = capacity.NEW_TABLE_WRITE_UNITS_S
-    units_s = needed_units_s if choice.table == PROVISIONED else max(needed_units_s, new_table_s)
-    remark = ""
+    units_s = max(needed_units_s, units if choice.table == PROVISIONED else new_table_s)
+    remarks = []
     if choice.table == ON_DEMAND and units_s > new_table_s:
-        remark = (
+        remarks.append(
             f"set the table's warm throughput to {units_s:,} write units a second: a new one takes "
             f"{new_table_s:,}; its one-time charge is not in this bill"
+        )
+    if capacity.is_given_up(load.burst, full, shards):
+        pace = max(1, int(shards * capacity.shard_records_s(full) / (1 + capacity.HEADROOM)))
+        remarks.append(
+            f"pace the producers to {pace:,} records a second (--rate): put as fast as possible, some are "
+            f"refused {ATTEMPTS} times and given up"
         )
     lookups_s = load.lookups_a_month / SECONDS_A_MONTH
     reads = capacity.read_units(load.events_a_product, load.event_bytes)
@@ -150,7 +158,7 @@ def design(load: Load, choice: Alternative) -> Design:
         ),
         drain_s=drain_s,
         shortcomings=tuple(shortcomings),
-        remark=remark,
+        remarks=tuple(remarks),
     )
 
 

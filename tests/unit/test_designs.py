@@ -30,7 +30,7 @@ def test_a_burst_that_a_new_table_cannot_take_asks_for_warm_throughput() -> None
 
     # (1,000,000 / 59.0967 + 7.61) x 1.2, rounded up: 60 s without the first batch's, with the one at once.
     assert design.write_units_s == math.ceil((1e6 / (61 - FIRST_S) + 20_000_000 / SECONDS) * 1.2) == 20_315
-    assert "20,315" in design.remark
+    assert "20,315" in design.remarks[0]
     assert design.is_enough
 
 

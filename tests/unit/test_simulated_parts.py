@@ -1,5 +1,7 @@
 """What a simulated run is made of: producer, queues, shards, table, figures, plot."""
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,9 +14,21 @@ from producer import putter, waiting
 
 
 def test_the_simulated_producer_has_the_numbers_of_the_real_one() -> None:
-    assert simulated_producer.MAX_RECORDS == waiting.MAX_RECORDS
+    for name in ("MAX_RECORDS", "MAX_REQUEST_BYTES", "READ_AHEAD_BYTES"):
+        assert getattr(simulated_producer, name) == getattr(waiting, name), name
     for name in ("IN_FLIGHT", "ATTEMPTS", "BACKOFF_S", "BACKOFF_LIMIT_S"):
         assert getattr(simulated_producer, name) == getattr(putter, name), name
+
+
+def test_a_producer_of_large_records_fills_requests_and_holds_records_by_their_bytes() -> None:
+    producer = simulated_producer.Producer([1_000], 1024 * 1024, 1, random.Random(1))
+    requests = [producer.request(0.0) for _ in range(5)]
+
+    assert [portions and portions[0].records for portions in requests] == [10, 10, 10, 10, None]
+    assert requests[0]
+    assert producer.answered(requests[0][0], 10, 0.0) == 0
+    producer.in_flight -= 1
+    assert producer.request(0.0) is None, "40 MiB are under way or refused"
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(1, 80)), max_size=20))
