@@ -27,11 +27,9 @@ def plot(load: Load, settings: Settings, result: Result) -> str:
 
 
 def backlog(load: Load, result: Result) -> list[tuple[float, int]]:
-    """How many events had been offered and not stored at the end of each stretch."""
-    left, stored = [], 0
+    """How many events had been offered, and neither stored nor given up, at the end of each stretch."""
+    left, done = [], 0
     for moment in result.timeline:
-        stored += moment.stored
-        left.append(
-            (moment.at, max(0, load.offered_by(moment.at) - stored - result.dead_lettered - result.rejected))
-        )
+        done += moment.stored + moment.given_up
+        left.append((moment.at, max(0, load.offered_by(moment.at) - done)))
     return left

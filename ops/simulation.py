@@ -122,6 +122,7 @@ class _Run:
                 if rejected := producer.answered(portion, refused, now):
                     self._left -= rejected
                     self._done_at = now
+                    self._timeline.add(now, given_up=rejected)
             if producer.is_done:
                 self._burst_is_in(now)
         while (request := producer.request(now)) is not None:
@@ -276,9 +277,10 @@ class _Run:
         elif part.attempts < self._settings.retry_attempts:
             part.attempts += 1
             lane.parts.append(part)
-            lane.not_before = now + min(LONGEST_RETRY_S, RETRY_S * 2**part.attempts)
+            lane.not_before = now + min(LONGEST_RETRY_S, RETRY_S * 2 ** min(part.attempts, 16))
         else:
             self._dead += 1
+            self._timeline.add(now, given_up=1)
             self._done(lane.shard, part.chunks, now)
         self._start(lane, now)
 

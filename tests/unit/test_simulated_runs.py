@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ops.scenario import Load, Settings
+from ops.simulated_plot import backlog
 from tests.simulating import STEADY, UNLIMITED, ran
 
 
@@ -135,6 +136,23 @@ def test_a_record_that_crashes_every_time_ends_as_a_dead_letter() -> None:
 
     assert result.dead_lettered > 100
     assert result.stored + result.dead_lettered == 200
+
+
+def test_a_record_is_tried_again_as_often_as_is_said() -> None:
+    result = ran(replace(UNLIMITED, handler_s=1.0, timeout_s=0.001, retry_attempts=2_000), Load(burst=1))
+
+    assert result.dead_lettered == 1
+    assert result.invocations == 2_001
+
+
+def test_what_is_given_up_is_left_until_then() -> None:
+    load = Load(burst=40)
+    result = ran(replace(UNLIMITED, shards=1, handler_s=70.0, timeout_s=60.0, retry_attempts=0), load)
+    left = backlog(load, result)
+
+    assert result.dead_lettered == 40
+    assert left[0][1] == 40, "nothing is given up before a minute has passed"
+    assert left[-1][1] == 0
 
 
 def test_an_invocation_past_its_timeout_is_ended_and_nothing_of_it_stored() -> None:

@@ -48,6 +48,7 @@ def test_every_event_ends_stored_rejected_or_as_a_dead_letter(
 
     assert result.stored + result.rejected + result.dead_lettered == load.events
     assert sum(moment.stored for moment in result.timeline) == result.stored
+    assert sum(moment.given_up for moment in result.timeline) == result.rejected + result.dead_lettered
     assert sum(moment.invocations for moment in result.timeline) == result.invocations
     assert result.concurrency <= min(pipeline.concurrency, pipeline.shards * pipeline.parallelization)
     assert result == ran(pipeline, load, seed), "the same seed gives the same run"
