@@ -29,6 +29,14 @@ AT_ONCE_S = 1.0
 #: A new on-demand stream takes 4 MB or 4,000 records a second, as four shards would (same page).
 ON_DEMAND_SHARDS = 4
 
+# What an account gets in a Region unless it asks for more, read in 2026-11.
+QUOTA_CONCURRENCY = 1000  # Lambda developer guide, "Lambda quotas"; a new account starts with fewer
+QUOTA_SHARDS = 20_000  # provisioned streams together (Kinesis developer guide, "Quotas and limits")
+QUOTA_SHARDS_ELSEWHERE = 1000  # or 6,000 (same page)
+REGIONS_OF_MORE_SHARDS = ("us-east-1", "us-west-2", "eu-west-1")
+QUOTA_TABLE_UNITS_S = 40_000  # writes of a table in either mode (DynamoDB developer guide, "Quotas")
+QUOTA_ACCOUNT_UNITS_S = 80_000  # writes of provisioned tables together (same page)
+
 #: What is left free so that uneven keys and growth do not throttle at once.
 HEADROOM = 0.2
 
@@ -116,6 +124,11 @@ def aggregated(event_bytes: int, at_most: int | None = None) -> Aggregation:
     if fitting < 2:
         return one_by_one(event_bytes)
     return Aggregation(fitting, frame + fitting * (event_bytes + AGGREGATE_EVENT_BYTES))
+
+
+def quota_shards(region: str) -> int:
+    """Shards that an account may have there; where AWS names two figures, the smaller one."""
+    return QUOTA_SHARDS if region in REGIONS_OF_MORE_SHARDS else QUOTA_SHARDS_ELSEWHERE
 
 
 def item_bytes(event_bytes: int) -> int:

@@ -32,7 +32,7 @@ class Settings:
     cold_start_s: float = 0.0
     timeout_s: float = 60.0
     failing: float = 0.0  # share of invocations that crash
-    concurrency: int = 1000  # invocations at once, all shards together
+    concurrency: int = capacity.QUOTA_CONCURRENCY  # invocations at once, all shards together
     write_units_s: float = capacity.NEW_TABLE_WRITE_UNITS_S
     saved_s: float = 1.0  # unused write capacity that may be saved up: 300 for a provisioned table
 

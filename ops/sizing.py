@@ -96,6 +96,33 @@ def alternatives() -> Iterator[Alternative]:
         yield Alternative(stream, is_aggregated, table, memory_mb)
 
 
+def alternatives_for(load: Load) -> Iterator[Alternative]:
+    """Those that differ for this load: events too large for company are not aggregated."""
+    fitting = capacity.aggregated(load.event_bytes).events_a_record
+    return (each for each in alternatives() if fitting > 1 or not each.is_aggregated)
+
+
+def beyond_quotas(plan: Design, region: str) -> list[str]:
+    """Which of AWS's default quotas have to be raised for it."""
+    is_provisioned = plan.alternative.table == PROVISIONED
+    shards = capacity.quota_shards(region) if plan.alternative.stream == PROVISIONED else math.inf
+    quotas = (
+        (plan.concurrency, capacity.QUOTA_CONCURRENCY, "concurrent executions"),
+        (plan.shards, shards, "shards"),
+        (plan.write_units_s, capacity.QUOTA_TABLE_UNITS_S, "write units a second of a table"),
+        (
+            plan.write_units_s if is_provisioned else 0,
+            capacity.QUOTA_ACCOUNT_UNITS_S,
+            "provisioned write units a second of all tables",
+        ),
+    )
+    return [
+        f"more than an account has by default, {quota:,} {what}: have the quota raised"
+        for needed, quota, what in quotas
+        if needed > quota
+    ]
+
+
 def design(load: Load, choice: Alternative) -> Design:
     """Size an alternative: the fewest shards and lanes that store a burst in time, with headroom."""
     packing, full = _packings(load, choice)
@@ -118,7 +145,7 @@ def design(load: Load, choice: Alternative) -> Design:
     remarks = []
     if choice.table == ON_DEMAND and units_s > new_table_s:
         remarks.append(
-            f"set the table's warm throughput to {units_s:,} write units a second: a new one takes "
+            f"set the table's warm throughput to these write units a second: a new one takes "
             f"{new_table_s:,}; its one-time charge is not in this bill"
         )
     if capacity.is_given_up(load.burst, full, shards):
@@ -135,17 +162,17 @@ def design(load: Load, choice: Alternative) -> Design:
     if let_in_s > 0 and lanes_s > 0:
         drain_s = first_s + max(capacity.let_in_after_s(load.burst / let_in_s), load.burst / lanes_s)
     shortcomings = []
-    if needed_shards > shards:
+    if left_s <= 0:  # more of anything makes that no shorter
+        shortcomings.append(f"reading and storing the first batch alone take {first_s:.1f} s")
+    elif needed_shards > shards:
         shortcomings.append(
             f"a new on-demand stream takes what {shards} shards take, the burst needs {needed_shards}; "
             "it grows to twice the peak of the last 30 days"
         )
-    if needed_lanes > parallelization:
+    if left_s > 0 and needed_lanes > parallelization:
         shortcomings.append(
             f"{needed_lanes} lanes a shard would be needed, Lambda allows {parallelization}: more shards"
         )
-    if left_s <= 0:
-        shortcomings.append(f"reading and storing the first batch alone take {first_s:.1f} s")
     return Design(
         alternative=choice,
         packing=packing,
