@@ -79,7 +79,8 @@ def number(
         try:
             parsed = kind(text)
         except ValueError as exc:
-            raise argparse.ArgumentTypeError(f"expected a number, got {text[:40]!r}") from exc
+            expected = "a whole number" if whole else "a number"
+            raise argparse.ArgumentTypeError(f"expected {expected}, got {text[:40]!r}") from exc
         is_enough = parsed > 0 if least is None else parsed >= least
         if not (is_enough and parsed <= most):
             floor = "more than 0" if least is None else f"{least:g} or more"

@@ -105,6 +105,7 @@ class Result:
     latency_s: dict[str, float | None]  # from the stream to the table: p50, p95, p99
     reads: int
     invocations: int
+    records_given: int  # to all invocations together, some of them again
     failed_invocations: int
     timed_out_invocations: int  # of the failed ones: Lambda ended them
     partial_invocations: int
@@ -119,7 +120,7 @@ class Result:
     @property
     def batch_mean(self) -> float:
         """Records in an invocation, on average."""
-        return self.events / self.invocations if self.invocations else 0.0
+        return self.records_given / self.invocations if self.invocations else 0.0
 
 
 def weights(shards: int, keys: int | None, rng: random.Random) -> list[int]:

@@ -64,7 +64,7 @@ class _Run:
         self._timeline = Timeline()
         self._latency = Histogram()
         self._age = self._lambda_s = self._done_at = 0.0
-        self._stored = self._dead = self._reads = self._invocations = 0
+        self._stored = self._dead = self._reads = self._invocations = self._given = 0
         self._failed = self._timed_out = self._partial = self._throttles = self._no_room = 0
         limit_s = min(settings.shard_records_s, settings.shard_in_bytes_s / record_bytes)
         flow = load.events - load.burst
@@ -222,6 +222,7 @@ class _Run:
         self._running += 1
         self._most_running = max(self._most_running, self._running)
         self._invocations += 1
+        self._given += part.count
         reserve_s = min(RESERVE_S, settings.timeout_s * RESERVE_SHARE)
         invocation = Invocation(lane, part, now, begins_at + settings.timeout_s - reserve_s, fails)
         age_s = now - part.chunks[-1].last_at
@@ -336,6 +337,7 @@ class _Run:
             latency_s={f"p{rank}": self._latency.percentile(rank) for rank in (50, 95, 99)},
             reads=self._reads,
             invocations=self._invocations,
+            records_given=self._given,
             failed_invocations=self._failed,
             timed_out_invocations=self._timed_out,
             partial_invocations=self._partial,
