@@ -115,15 +115,19 @@ def one_by_one(event_bytes: int) -> Aggregation:
     return Aggregation(1, event_bytes + KEY_BYTES)
 
 
+def packed(event_bytes: int, events_a_record: int) -> Aggregation:
+    """So many events to a record; one goes without a frame."""
+    if events_a_record < 2:
+        return one_by_one(event_bytes)
+    frame = AGGREGATE_FRAME_BYTES + KEY_BYTES
+    return Aggregation(events_a_record, frame + events_a_record * (event_bytes + AGGREGATE_EVENT_BYTES))
+
+
 def aggregated(event_bytes: int, at_most: int | None = None) -> Aggregation:
     """As many events as fit into one payload unit, or `at_most`; one too large for company goes alone."""
     frame = AGGREGATE_FRAME_BYTES + KEY_BYTES
     fitting = (PUT_UNIT_BYTES - frame) // (event_bytes + AGGREGATE_EVENT_BYTES)
-    if at_most is not None:
-        fitting = min(fitting, at_most)
-    if fitting < 2:
-        return one_by_one(event_bytes)
-    return Aggregation(fitting, frame + fitting * (event_bytes + AGGREGATE_EVENT_BYTES))
+    return packed(event_bytes, fitting if at_most is None else min(fitting, at_most))
 
 
 def quota_shards(region: str) -> int:

@@ -3,6 +3,7 @@
 The only place that knows which settings can never finish, and how a load spreads over shards and time.
 """
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -72,22 +73,38 @@ class Load:
     producers: int = 1  # that put the burst
     put_s: float = 0.04  # what one of their requests takes
     event_bytes: int = 972
+    events_a_record: int = 1  # KPL aggregation; the last record is full, too
     keys: int | None = None  # products, each on one shard; None spreads evenly
 
     @property
+    def record_bytes(self) -> int:
+        """A record with its key."""
+        return capacity.packed(self.event_bytes, self.events_a_record).record_bytes
+
+    @property
+    def burst_records(self) -> int:
+        """Records that carry the burst."""
+        return math.ceil(self.burst / self.events_a_record)
+
+    @property
+    def flow_records(self) -> int:
+        """Records that carry the even flow."""
+        return round(self.events_s * self.seconds / self.events_a_record)
+
+    @property
     def events(self) -> int:
-        """How many in all."""
-        return round(self.events_s * self.seconds) + self.burst
+        """How many in all, in whole records."""
+        return (self.flow_records + self.burst_records) * self.events_a_record
 
     @property
     def producers_s(self) -> float:
-        """Events a second that the producers of a burst put when nothing is refused."""
-        records = records_a_request(self.event_bytes + capacity.KEY_BYTES)
+        """Records a second that the producers of a burst put when nothing is refused."""
+        records = records_a_request(self.record_bytes)
         return self.producers * IN_FLIGHT * records / self.put_s
 
     def offered_by(self, at: float) -> int:
         """How many producers had, or could have put, at that moment."""
-        of_burst = self.burst if at >= self.burst_at else 0
+        of_burst = self.burst_records * self.events_a_record if at >= self.burst_at else 0
         return min(self.events, round(self.events_s * min(self.seconds, at)) + of_burst)
 
 

@@ -28,6 +28,9 @@ EXAMPLES = """\
   # an hour of a billion events a day on 14 shards, with a plot
   python -m ops simulate --events-a-day 1000000000 --hours 1 --shards 14 --write-units 20000 --svg run.svg
 
+  # the burst aggregated, 25 events to a record, on two shards
+  python -m ops simulate --events-a-record 25 --shards 2
+
   # an even flow with a burst in it, crashes now and then, figures for a program
   python -m ops simulate --events-a-day 660000 --hours 0.5 --burst 100000 --burst-at 600 --failing 0.01 --json
 
@@ -45,6 +48,9 @@ MAX_HOURS = 24 * 31
 
 #: Each draws its shard; a million are as even as any more.
 MAX_PRODUCTS = 1_000_000
+
+#: More than that fits into no record that a producer of ours sends.
+MOST_EVENTS_A_RECORD = 1_000
 
 #: From so many invocations on it is said how long it will take.
 MANY = 5_000_000
@@ -74,6 +80,14 @@ def add(nouns: arguments.Commands) -> None:
     )
     arguments.number(
         load,
+        "--events-a-record",
+        "events that a producer aggregates into a record",
+        1,
+        whole=True,
+        most=MOST_EVENTS_A_RECORD,
+    )
+    arguments.number(
+        load,
         "--products",
         "keys that the events belong to (so many that shards get equal parts)",
         whole=True,
@@ -96,7 +110,7 @@ def add(nouns: arguments.Commands) -> None:
     arguments.number(
         pipeline, "--handler-ms", "time of an invocation beside its records (by memory)", least=0.0
     )
-    arguments.number(pipeline, "--record-ms", "time of a record in an invocation (by memory)", least=0.0)
+    arguments.number(pipeline, "--record-ms", "time of an event in an invocation (by memory)", least=0.0)
     arguments.number(
         pipeline, "--cold-start-ms", "time of a new sandbox's start", capacity.COLD_START_S * 1000, least=0.0
     )
@@ -145,7 +159,7 @@ def run(args: argparse.Namespace) -> int:
         raise CommandError(
             f"{exc}: raise --write-units, or save some up with --provisioned", EXIT_USAGE
         ) from exc
-    expected = load.events / max(1.0, settings.batch_size)
+    expected = (load.flow_records + load.burst_records) / max(1.0, settings.batch_size)
     if load.events_s:
         interval_s = max(settings.poll_s, settings.window_s)
         lanes = settings.shards * settings.parallelization
@@ -202,9 +216,16 @@ def _load(args: argparse.Namespace) -> Load:
         burst_at=args.burst_at,
         producers=args.producers,
         event_bytes=args.bytes,
+        events_a_record=args.events_a_record,
         keys=args.products,
     )
-    if args.events_a_day and load.events == burst:
+    if load.record_bytes > capacity.MB:
+        raise CommandError(
+            f"{args.events_a_record} events of {args.bytes:,} bytes make a record of {load.record_bytes:,}, "
+            f"it may have {capacity.MB:,}: lower --events-a-record",
+            EXIT_USAGE,
+        )
+    if args.events_a_day and not load.flow_records:
         raise CommandError(
             f"{counted(args.events_a_day, 'event')} a day are none in {duration(load.seconds)}: "
             "raise --events-a-day or --hours",

@@ -56,5 +56,5 @@ class Invocation:
         self.started_at = started_at
         self.deadline = deadline
         self.fails = fails
-        self.items_left = part.count
+        self.items_left = 0  # events to write
         self.attempt = 0

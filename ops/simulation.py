@@ -44,7 +44,10 @@ class _Run:
         self._settings = settings
         self._load = load
         self._rng = rng
-        record_bytes = load.event_bytes + capacity.KEY_BYTES
+        record_bytes = load.record_bytes
+        self._each = (
+            load.events_a_record
+        )  # from here on what is counted are records, and events where it says so
         self._read_at_most = max(1, min(MAX_READ_RECORDS, int(MAX_READ_BYTES / record_bytes)))
         self._read_bytes_s = settings.shard_out_bytes_s / record_bytes
         self._batch = capacity.records_an_invocation(settings.batch_size, record_bytes)
@@ -56,7 +59,7 @@ class _Run:
         self._ticket = 0
         self._running = self._created = self._most_running = 0
         self._without_room: deque[Lane] = deque()
-        self._left = load.events
+        self._left = load.flow_records + load.burst_records
         self._taken_in = 0  # by all shards, up to each one's last look
         self._burst_in_at = -math.inf  # when shards had taken in the last of the burst
         self._burst_left = 0  # what was taken in by then and is not done
@@ -67,12 +70,12 @@ class _Run:
         self._stored = self._dead = self._reads = self._invocations = self._given = 0
         self._failed = self._timed_out = self._partial = self._throttles = self._no_room = 0
         limit_s = min(settings.shard_records_s, settings.shard_in_bytes_s / record_bytes)
-        flow = load.events - load.burst
+        flow = load.flow_records
         spread = weights(settings.shards, load.keys, rng)  # flow and burst are of the same products
         self._shards = [
             Shard(
                 Inlet(
-                    load.events_s * count / flow if flow else 0.0,
+                    load.events_s / self._each * count / flow if flow else 0.0,
                     load.seconds if flow else 0.0,
                     count,
                     limit_s,
@@ -84,7 +87,7 @@ class _Run:
             )
             for count in divided(flow, spread)
         ]
-        self._producer = Producer(divided(load.burst, spread), record_bytes, load.producers, rng)
+        self._producer = Producer(divided(load.burst_records, spread), record_bytes, load.producers, rng)
 
     def to_the_end(self) -> Result:
         for shard in self._shards:
@@ -122,7 +125,7 @@ class _Run:
                 if rejected := producer.answered(portion, refused, now):
                     self._left -= rejected
                     self._done_at = now
-                    self._timeline.add(now, given_up=rejected)
+                    self._timeline.add(now, given_up=rejected * self._each)
             if producer.is_done:
                 self._burst_is_in(now)
         while (request := producer.request(now)) is not None:
@@ -209,7 +212,7 @@ class _Run:
             return
         part = lane.parts.pop() if lane.parts else Part(lane.waiting.take(self._batch))
         lane.is_busy = True
-        takes_s = settings.handler_s + settings.record_s * part.count
+        takes_s = settings.handler_s + settings.record_s * part.count * self._each
         takes_s *= 1 + settings.jitter * (2 * self._rng.random() - 1)
         fails = settings.failing > 0 and self._rng.random() < settings.failing
         if takes_s >= settings.timeout_s:  # Lambda ends it, and nothing was returned
@@ -225,6 +228,7 @@ class _Run:
         self._given += part.count
         reserve_s = min(RESERVE_S, settings.timeout_s * RESERVE_SHARE)
         invocation = Invocation(lane, part, now, begins_at + settings.timeout_s - reserve_s, fails)
+        invocation.items_left = part.count * self._each
         age_s = now - part.chunks[-1].last_at
         self._age = max(self._age, age_s)
         self._timeline.add(now, age_s=age_s, invocations=1)
@@ -254,7 +258,7 @@ class _Run:
         self._end(invocation, now)
         self._partial += 1
         lane, part = invocation.lane, invocation.part
-        written = part.count - invocation.items_left
+        written = part.count - math.ceil(invocation.items_left / self._each)
         if not written:
             self._try_again(lane, part, now)
             return
@@ -281,7 +285,7 @@ class _Run:
             lane.not_before = now + min(LONGEST_RETRY_S, RETRY_S * 2 ** min(part.attempts, 16))
         else:
             self._dead += 1
-            self._timeline.add(now, given_up=1)
+            self._timeline.add(now, given_up=self._each)
             self._done(lane.shard, part.chunks, now)
         self._start(lane, now)
 
@@ -303,9 +307,9 @@ class _Run:
         count = 0
         for chunk in chunks:
             count += chunk.records
-            self._latency.add(now - (chunk.first_at + chunk.last_at) / 2, chunk.records)
+            self._latency.add(now - (chunk.first_at + chunk.last_at) / 2, chunk.records * self._each)
         self._stored += count
-        self._timeline.add(now, stored=count)
+        self._timeline.add(now, stored=count * self._each)
         self._done(shard, chunks, now)
 
     def _done(self, shard: Shard, chunks: Sequence[Chunk], now: float) -> None:
@@ -328,9 +332,9 @@ class _Run:
             burst_stored_s = self._burst_done_at - load.burst_at
         return Result(
             events=load.events,
-            stored=self._stored,
-            dead_lettered=self._dead,
-            rejected=self._producer.rejected,
+            stored=self._stored * self._each,
+            dead_lettered=self._dead * self._each,
+            rejected=self._producer.rejected * self._each,
             drained_s=self._done_at,
             burst_stored_s=burst_stored_s,
             iterator_age_s=self._age,

@@ -18,6 +18,9 @@ ON_DEMAND, PROVISIONED = "on-demand", "provisioned"
 #: Memory sizes that are compared; 1,769 MB is one core.
 MEMORY_MB = (512, 1024, 1769)
 
+#: In so many seconds a provisioned table takes a record of every lane: half of what an invocation may take.
+RECORD_S = 30.0
+
 #: People look things up at the same hours: provisioned reads are for so many times the average.
 LOOKUP_PEAK = 10
 
@@ -141,7 +144,11 @@ def design(load: Load, choice: Alternative) -> Design:
     units = capacity.write_units(load.event_bytes)
     needed_units_s = math.ceil(intake_s * units * (1 + capacity.HEADROOM))
     new_table_s = capacity.NEW_TABLE_WRITE_UNITS_S
-    units_s = max(needed_units_s, units if choice.table == PROVISIONED else new_table_s)
+    # What an invocation cannot write whole is written again, a record's events all together.
+    lanes = min(shards * parallelization, math.ceil(load.burst / full.events_a_record))
+    record_units_s = math.ceil(lanes * full.events_a_record * units / RECORD_S)
+    least_s = max(units, record_units_s) if choice.table == PROVISIONED else new_table_s
+    units_s = max(needed_units_s, least_s)
     remarks = []
     if choice.table == ON_DEMAND and units_s > new_table_s:
         remarks.append(

@@ -2,6 +2,7 @@
 
 import math
 import random
+from dataclasses import replace
 
 from ops import capacity, scenario
 from ops.scenario import Result, Settings
@@ -23,9 +24,9 @@ def load(rng: random.Random) -> Load:
 
 
 def alternative(rng: random.Random) -> Alternative:
-    """One of those without aggregation."""
+    """Any one."""
     modes = (ON_DEMAND, PROVISIONED)
-    return Alternative(rng.choice(modes), False, rng.choice(modes), rng.choice(MEMORY_MB))
+    return Alternative(rng.choice(modes), rng.random() < 0.5, rng.choice(modes), rng.choice(MEMORY_MB))
 
 
 def ran(load: Load, design: Design, seed: int) -> Result:
@@ -41,17 +42,19 @@ def ran(load: Load, design: Design, seed: int) -> Result:
         write_units_s=design.write_units_s,
         saved_s=SAVED_S if design.alternative.table == PROVISIONED else 1.0,
     )
-    burst = scenario.Load(burst=load.burst, event_bytes=load.event_bytes, producers=_producers(load, design))
-    return simulate(settings, burst, random.Random(seed))
+    is_aggregated = design.alternative.is_aggregated
+    fitting = capacity.aggregated(load.event_bytes).events_a_record if is_aggregated else 1
+    burst = scenario.Load(burst=load.burst, event_bytes=load.event_bytes, events_a_record=max(1, fitting))
+    producers = _producers(burst, load.within_s, design.shards)
+    return simulate(settings, replace(burst, producers=producers), random.Random(seed))
 
 
-def _producers(load: Load, design: Design) -> int:
+def _producers(burst: scenario.Load, within_s: float, shards: int) -> int:
     """Twice as fast as is asked for, and what they hold is half a second's worth of the shards, or more."""
-    alone = capacity.one_by_one(load.event_bytes)
-    one_s = scenario.Load(event_bytes=load.event_bytes).producers_s
-    shards_s = design.shards * capacity.shard_records_s(alone)
-    held = records_held(alone.record_bytes)
-    return max(1, math.ceil(2 * load.burst / load.within_s / one_s), math.ceil(0.5 * shards_s / held))
+    shards_s = shards * capacity.shard_records_s(capacity.packed(burst.event_bytes, burst.events_a_record))
+    held = records_held(burst.record_bytes)
+    by_rate = math.ceil(2 * burst.burst_records / within_s / burst.producers_s)
+    return max(1, by_rate, math.ceil(0.5 * shards_s / held))
 
 
 def _between(rng: random.Random, least: float, most: float) -> int:

@@ -1,11 +1,12 @@
 """What is planned is stored in time when it is simulated: random loads, events of every size."""
 
+import math
 import random
 
 import pytest
 
 from ops import sizing
-from ops.sizing import PROVISIONED, Alternative, Load
+from ops.sizing import ON_DEMAND, PROVISIONED, Alternative, Load
 from tests import planned
 
 PLANS = 40
@@ -21,7 +22,7 @@ def test_what_is_planned_is_stored_in_time(seed: int) -> None:
         if not design.is_enough or any("pace" in remark for remark in design.remarks):
             continue
         result = planned.ran(load, design, seed)
-        assert result.stored == load.burst, (load, design)
+        assert result.stored == result.events >= load.burst, (load, design)
         assert result.drained_s <= load.within_s, (load, design)
         in_time += 1
 
@@ -37,6 +38,15 @@ def test_a_producer_that_would_give_up_is_to_be_paced_and_only_that_one() -> Non
     assert told.startswith("pace the producers to 11 records a second (--rate)")
     assert planned.ran(large, design, seed=1).rejected > 0
     assert not sizing.design(Load(), Alternative(PROVISIONED, True, PROVISIONED, 512)).remarks
+
+
+def test_a_provisioned_table_takes_whole_records_of_many_events_in_time() -> None:
+    rare = Load(burst=1_433, event_bytes=139, within_s=585, events_a_month=1_433)
+    design = sizing.design(rare, Alternative(ON_DEMAND, True, PROVISIONED, 512))
+    result = planned.ran(rare, design, seed=1)
+
+    assert design.write_units_s == math.ceil(4 * 159 / 30)
+    assert result.stored == result.events
 
 
 def test_a_provisioned_table_has_the_units_of_one_event_at_once() -> None:

@@ -28,7 +28,7 @@ def test_every_example_of_the_help_runs_and_has_the_verdict_that_it_speaks_of(
     monkeypatch.chdir(tmp_path)  # where run.svg is written
     examples = re.findall(r"^  python -m ops simulate\b(.*)$", command.EXAMPLES, re.MULTILINE)
 
-    assert len(examples) == 4
+    assert len(examples) == 5
     for example in examples:
         code, out, err = run(capsys, *example.split())
         # One asks for a minute and takes three and a half.
@@ -171,9 +171,10 @@ def test_an_invocation_carries_what_it_was_given(capsys: pytest.CaptureFixture[s
         (["--events-a-day", "1"], "1 event a day .* raise --events-a-day or --hours"),
         (["--events-a-day", "10000", "--hours", "0.0001"], "raise --events-a-day or --hours"),
         (["--events-a-day", "10000", "--burst-at", "5"], "give --burst, too"),
+        (["--events-a-record", "24", "--bytes", "100000"], "lower --events-a-record"),
     ],
 )
-def test_a_load_of_nothing_is_refused(argv: list[str], sentence: str) -> None:
+def test_a_load_of_nothing_or_of_impossible_records_is_refused(argv: list[str], sentence: str) -> None:
     args = parser().parse_args(["simulate", *argv])
 
     with pytest.raises(CommandError, match=sentence) as caught:

@@ -35,6 +35,26 @@ def test_a_shard_takes_a_thousand_records_a_second_and_refuses_the_rest() -> Non
     assert result.rejected == 0
 
 
+def test_aggregated_events_count_as_records_for_shards_and_as_events_for_the_table() -> None:
+    load = Load(burst=24_000, events_a_record=24)
+    result = ran(replace(STEADY, shards=1), load)
+    tight = ran(replace(STEADY, shards=1, write_units_s=1_000), load)
+
+    assert result.stored == result.events == 24_000
+    assert sum(moment.stored for moment in result.timeline) == 24_000
+    # 1,000 records of 23.5 KB take a shard 22.7 s, of which one comes at once.
+    assert load.record_bytes == 20 + 11 + 24 * (972 + 21)
+    assert 21 < result.drained_s < 30
+    assert result.records_given == 1_000
+    assert tight.drained_s > 23
+
+
+def test_a_burst_that_fills_no_record_is_rounded_up_to_whole_ones() -> None:
+    result = ran(STEADY, Load(burst=25, events_a_record=24))
+
+    assert result.stored == result.events == 48
+
+
 def test_a_shard_takes_a_megabyte_a_second_of_larger_records() -> None:
     result = ran(replace(STEADY, shards=1, write_units_s=math.inf), Load(burst=1_000, event_bytes=10_000))
 
