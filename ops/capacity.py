@@ -81,7 +81,7 @@ COLD_START_S = 0.8
 
 #: Our producer gives records up when what one of them holds takes the shards longer than the first, and they
 #: refuse for longer than the second.  Found by simulating random plans.
-HELD_S, REFUSING_S = 2.0, 75.0
+HELD_S, REFUSING_S = 1.0, 75.0
 
 #: How often Lambda reads a shard (Lambda developer guide, "Using Lambda with Kinesis").
 POLL_S = 1.0
