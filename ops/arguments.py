@@ -79,7 +79,8 @@ def number(
         try:
             parsed = kind(text)
         except ValueError as exc:
-            raise argparse.ArgumentTypeError(f"expected a number, got {text[:40]!r}") from exc
+            expected = "a whole number" if whole else "a number"
+            raise argparse.ArgumentTypeError(f"expected {expected}, got {text[:40]!r}") from exc
         is_enough = parsed > 0 if least is None else parsed >= least
         if not (is_enough and parsed <= most):
             floor = "more than 0" if least is None else f"{least:g} or more"
@@ -91,10 +92,14 @@ def number(
 
 
 def event_bytes(text: str) -> int:
-    """The size of an event that fits into a Kinesis record."""
+    """The size of an event that the table can hold."""
     number = positive(text)
-    if number > capacity.MB - capacity.KEY_BYTES:
-        raise argparse.ArgumentTypeError(f"a Kinesis record has at most 1 MiB with its key, got {text}")
+    if number > capacity.MAX_EVENT_BYTES:
+        raise argparse.ArgumentTypeError(
+            f"expected at most {capacity.MAX_EVENT_BYTES:,}, got {text}: a DynamoDB item holds "
+            f"{capacity.MAX_ITEM_BYTES:,} bytes, {capacity.ITEM_OVERHEAD_BYTES} of which are not the "
+            "event's; larger ones end in quarantine"
+        )
     return number
 
 

@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from ops import capacity
 from ops.capacity import GB, SECONDS_A_MONTH
+from ops.output import counted
 from ops.prices import PriceList
 from ops.sizing import PROVISIONED, Design, Load
 
@@ -64,7 +65,7 @@ def _kinesis(load: Load, plan: Design) -> Iterator[tuple[str, str, Decimal, str]
     extended_hours = load.retention_hours - FREE_RETENTION_HOURS
     if plan.alternative.stream == PROVISIONED:
         units = records * capacity.put_units(plan.packing.record_bytes)
-        yield "Kinesis", f"{plan.shards} shards", plan.shards * hours, "kinesis.shard_hour"
+        yield "Kinesis", counted(plan.shards, "shard"), plan.shards * hours, "kinesis.shard_hour"
         yield "Kinesis", "PUT payload units", _millions(units), "kinesis.put_unit_million"
         if extended_hours:
             what = f"retention of {load.retention_hours} hours"
@@ -99,16 +100,16 @@ def _dynamodb(load: Load, plan: Design) -> Iterator[tuple[str, str, Decimal, str
     reads = load.lookups_a_month * Decimal(capacity.read_units(load.events_a_product, load.event_bytes))
     hours = capacity.HOURS_A_MONTH
     if plan.alternative.table == PROVISIONED:
-        what = f"{plan.write_units_s:,} write units a second"
+        what = f"{counted(plan.write_units_s, 'write unit')} a second"
         yield "DynamoDB", what, Decimal(plan.write_units_s * hours), "dynamodb.wcu_hour"
-        what = f"{plan.read_units_s:,} read units a second"
+        what = f"{counted(plan.read_units_s, 'read unit')} a second"
         yield "DynamoDB", what, Decimal(plan.read_units_s * hours), "dynamodb.rcu_hour"
     else:
         yield "DynamoDB", "write units", _millions(units), "dynamodb.write_unit_million"
         yield "DynamoDB", "read units", _millions(reads), "dynamodb.read_unit_million"
     item = capacity.item_bytes(load.event_bytes) + capacity.STORAGE_OVERHEAD_BYTES
     kept = _gb(load.events_a_month * load.months_kept * item)
-    what = f"{load.months_kept} months of events"
+    what = f"{counted(load.months_kept, 'month')} of events"
     yield "DynamoDB", what, kept, "dynamodb.storage_gb_month"
     yield "DynamoDB", "point-in-time recovery", kept, "dynamodb.pitr_gb_month"
 

@@ -7,7 +7,7 @@ Kinesis pricing page says of its KB.  Where a figure is a choice or was measured
 import math
 from dataclasses import dataclass
 
-from ops.simulated_producer import BACKOFF_LIMIT_S
+from ops.simulated_producer import BACKOFF_LIMIT_S, records_held
 
 KB = 1024
 MB = 1024 * KB
@@ -29,6 +29,14 @@ AT_ONCE_S = 1.0
 #: A new on-demand stream takes 4 MB or 4,000 records a second, as four shards would (same page).
 ON_DEMAND_SHARDS = 4
 
+# What an account gets in a Region unless it asks for more, read in 2026-11.
+QUOTA_CONCURRENCY = 1000  # Lambda developer guide, "Lambda quotas"; a new account starts with fewer
+QUOTA_SHARDS = 20_000  # provisioned streams together (Kinesis developer guide, "Quotas and limits")
+QUOTA_SHARDS_ELSEWHERE = 1000  # or 6,000 (same page)
+REGIONS_OF_MORE_SHARDS = ("us-east-1", "us-west-2", "eu-west-1")
+QUOTA_TABLE_UNITS_S = 40_000  # writes of a table in either mode (DynamoDB developer guide, "Quotas")
+QUOTA_ACCOUNT_UNITS_S = 80_000  # writes of provisioned tables together (same page)
+
 #: What is left free so that uneven keys and growth do not throttle at once.
 HEADROOM = 0.2
 
@@ -38,6 +46,10 @@ PUT_UNIT_BYTES = 25 * KB
 #: What a stored item weighs more than the event on the wire: the position replaces punctuation.  Median
 #: of generated events, DynamoDB's rules of size; single events differ by a few bytes.
 ITEM_OVERHEAD_BYTES = 52
+
+#: An item at most (DynamoDB developer guide, "Quotas"), and so an event: any larger one ends in quarantine.
+MAX_ITEM_BYTES = 400 * KB
+MAX_EVENT_BYTES = MAX_ITEM_BYTES - ITEM_OVERHEAD_BYTES
 
 #: What DynamoDB stores beside an item, for the bill of storage (developer guide, "Table size").
 STORAGE_OVERHEAD_BYTES = 100
@@ -67,12 +79,16 @@ WRITES_AT_ONCE = 200
 #: What a new sandbox takes before its first invocation.  Measured on a laptop; AWS is of that order.
 COLD_START_S = 0.8
 
+#: Our producer gives records up when what one of them holds takes the shards longer than the first, and they
+#: refuse for longer than the second.  Found by simulating random plans.
+HELD_S, REFUSING_S = 1.0, 75.0
+
 #: How often Lambda reads a shard (Lambda developer guide, "Using Lambda with Kinesis").
 POLL_S = 1.0
 
-#: One invocation's event: at most, and what a record adds beside its data in base64 (Lambda developer guide,
+#: An invocation's payload: at most, and what a record adds beside its data in base64 (Lambda developer guide,
 #: "Lambda quotas"; the record's metadata as in the guide's example).
-MAX_EVENT_BYTES = 6 * MB
+MAX_PAYLOAD_BYTES = 6 * MB
 EVENT_RECORD_BYTES = 532
 
 #: Parallelization factor: at most (CreateEventSourceMapping).
@@ -99,15 +115,24 @@ def one_by_one(event_bytes: int) -> Aggregation:
     return Aggregation(1, event_bytes + KEY_BYTES)
 
 
+def packed(event_bytes: int, events_a_record: int) -> Aggregation:
+    """So many events to a record; one goes without a frame."""
+    if events_a_record < 2:
+        return one_by_one(event_bytes)
+    frame = AGGREGATE_FRAME_BYTES + KEY_BYTES
+    return Aggregation(events_a_record, frame + events_a_record * (event_bytes + AGGREGATE_EVENT_BYTES))
+
+
 def aggregated(event_bytes: int, at_most: int | None = None) -> Aggregation:
     """As many events as fit into one payload unit, or `at_most`; one too large for company goes alone."""
     frame = AGGREGATE_FRAME_BYTES + KEY_BYTES
     fitting = (PUT_UNIT_BYTES - frame) // (event_bytes + AGGREGATE_EVENT_BYTES)
-    if at_most is not None:
-        fitting = min(fitting, at_most)
-    if fitting < 2:
-        return one_by_one(event_bytes)
-    return Aggregation(fitting, frame + fitting * (event_bytes + AGGREGATE_EVENT_BYTES))
+    return packed(event_bytes, fitting if at_most is None else min(fitting, at_most))
+
+
+def quota_shards(region: str) -> int:
+    """Shards that an account may have there; where AWS names two figures, the smaller one."""
+    return QUOTA_SHARDS if region in REGIONS_OF_MORE_SHARDS else QUOTA_SHARDS_ELSEWHERE
 
 
 def item_bytes(event_bytes: int) -> int:
@@ -135,24 +160,32 @@ def records(events: float, aggregation: Aggregation) -> float:
     return events / aggregation.events_a_record
 
 
-def shards_for(events_s: float, aggregation: Aggregation, headroom: float = HEADROOM) -> int:
-    """Shards that take so many events a second, by records and by bytes, with headroom."""
+def shards_for(
+    events_s: float, aggregation: Aggregation, headroom: float = HEADROOM, room_s: float = math.inf
+) -> int:
+    """Shards that take so many events a second for so long, by records and by bytes, with headroom.
+
+    Records are whole: a shard may get one more than its share, and needs one at once where it takes less.
+    """
     records_s = records(events_s, aggregation) * (1 + headroom)
-    by_records = records_s / SHARD_IN_RECORDS_S
-    by_bytes = records_s * aggregation.record_bytes / SHARD_IN_BYTES_S
-    return max(1, math.ceil(by_records), math.ceil(by_bytes))
+    shard_s = max(shard_records_s(aggregation) - 1 / room_s, 1 / room_s)
+    return max(1, math.ceil(records_s / shard_s))
+
+
+def shard_records_s(aggregation: Aggregation) -> float:
+    """Records a second that one shard takes in, by number and by bytes."""
+    return min(SHARD_IN_RECORDS_S, SHARD_IN_BYTES_S / aggregation.record_bytes)
 
 
 def shard_events_s(aggregation: Aggregation) -> float:
     """Events a second that one shard takes in."""
-    records_s = min(SHARD_IN_RECORDS_S, SHARD_IN_BYTES_S / aggregation.record_bytes)
-    return records_s * aggregation.events_a_record
+    return shard_records_s(aggregation) * aggregation.events_a_record
 
 
 def records_an_invocation(batch_size: int, record_bytes: int) -> int:
     """Records in a full batch: the batch size, unless Lambda's limit for an event comes first."""
     encoded = math.ceil(record_bytes / 3) * 4 + EVENT_RECORD_BYTES
-    return max(1, min(batch_size, MAX_EVENT_BYTES // encoded))
+    return max(1, min(batch_size, MAX_PAYLOAD_BYTES // encoded))
 
 
 def handler_s(events: float, memory_mb: int) -> float:
@@ -176,19 +209,28 @@ def let_in_after_s(even_s: float) -> float:
     """Seconds until a shard or table has let in what takes it so long at an even rate.
 
     A second's worth comes in at once.  What is refused pauses longer each time, up to twice as long as it has
-    been tried, but no longer than our producer does (whose longest pause exceeds the handler's).
+    been tried and, where many draw, three times, but no longer than our producer does (whose longest pause
+    exceeds the handler's).
     """
     refused_s = max(0.0, even_s - AT_ONCE_S)
-    return refused_s + min(2 * refused_s, BACKOFF_LIMIT_S)
+    return refused_s + min(3 * refused_s, BACKOFF_LIMIT_S)
 
 
 def room_s(left_s: float) -> float:
     """In how many seconds, with headroom, an even rate has to let a burst in for it to be in by `left_s`.
 
-    The inverse of `let_in_after_s`, except that pauses may use up the headroom, as uneven keys may.
+    The inverse of `let_in_after_s`, except that pauses may use up half the headroom, as uneven keys may.
     """
-    refused_s = max(left_s / 3, left_s - BACKOFF_LIMIT_S)
-    return min(left_s + AT_ONCE_S, (refused_s + AT_ONCE_S) * (1 + HEADROOM))
+    refused_s = max(left_s / 4, left_s - BACKOFF_LIMIT_S)
+    return min(left_s + AT_ONCE_S, (refused_s + AT_ONCE_S) * (1 + HEADROOM / 2))
+
+
+def is_given_up(burst: int, aggregation: Aggregation, shards: int) -> bool:
+    """Whether shards refuse a burst that is put as fast as possible until producers give records up."""
+    shards_s = shards * shard_records_s(aggregation)
+    in_records = records(burst, aggregation)
+    held = min(in_records, records_held(aggregation.record_bytes))
+    return held / shards_s > HELD_S and in_records / shards_s > REFUSING_S
 
 
 def invocations_a_second(

@@ -79,6 +79,11 @@ def printable(text: str, keep: str = "") -> str:
     )
 
 
+def counted(count: int, what: str) -> str:
+    """So many of something that takes an s when it is not one."""
+    return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
+
+
 def when(epoch_ms: float | None) -> str:
     """A moment in UTC, as RFC 3339 with milliseconds."""
     if epoch_ms is None:

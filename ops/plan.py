@@ -18,7 +18,7 @@ from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from ops import arguments, capacity, prices, sizing
 from ops import bill as bills
 from ops.bill import Line
-from ops.output import CommandError, table, tell, tell_json
+from ops.output import CommandError, counted, table, tell, tell_json
 from ops.prices import PriceList
 from ops.sizing import ON_DEMAND, Alternative, Design, Load
 
@@ -45,6 +45,20 @@ exit codes:
 
 #: What is shown without --all.
 SHOWN = 8
+
+#: Of an alternative, beside its price.  A table's writes a second are provisioned, or its warm throughput.
+COLUMNS = (
+    "stored in",
+    "stream",
+    "shards",
+    "a record",
+    "batch",
+    "parallel",
+    "at once",
+    "memory",
+    "table",
+    "writes/s",
+)
 
 
 def add(nouns: arguments.Commands) -> None:
@@ -101,7 +115,7 @@ def run(args: argparse.Namespace) -> int:
 def compare(load: Load, listed: PriceList) -> list[tuple[Design, list[Line]]]:
     """Every alternative with its bill: those that meet the target first, the cheapest first."""
     compared = []
-    for choice in sizing.alternatives():
+    for choice in sizing.alternatives_for(load):
         design = sizing.design(load, choice)
         compared.append((design, bills.bill(load, design, listed)))
     return sorted(compared, key=lambda pair: (not pair[0].is_enough, bills.total(pair[1])))
@@ -129,7 +143,7 @@ def as_json(
                 "is_deployed": design.alternative == deployed,
                 "is_enough": design.is_enough,
                 "shortcomings": list(design.shortcomings),
-                "remark": design.remark or None,
+                "remarks": [*design.remarks, *sizing.beyond_quotas(design, listed.region)],
                 "drain_s": round(design.drain_s, 1) if math.isfinite(design.drain_s) else None,
                 "stream": design.alternative.stream,
                 "shards": design.shards,
@@ -177,10 +191,10 @@ def _tell(
     *,
     show_all: bool,
 ) -> None:
-    units = capacity.write_units(load.event_bytes)
+    units = counted(capacity.write_units(load.event_bytes), "write unit")
     tell(
-        f"{load.events_a_month:,} events a month of {load.event_bytes:,} bytes ({load.average_s:,.1f} a "
-        f"second, {units} write unit{'s' if units > 1 else ''} each), bursts of {load.burst:,} stored within "
+        f"{counted(load.events_a_month, 'event')} a month of {counted(load.event_bytes, 'byte')} "
+        f"({load.average_s:,.1f} a second, {units} each), bursts of {load.burst:,} stored within "
         f"{load.within_s:g} s"
     )
     tell(
@@ -188,49 +202,65 @@ def _tell(
     )
     tell("")
     shown = compared if show_all else compared[:SHOWN]
-    table(
-        ("a month", "stored in", "stream", "shards", "a record", "parallel", "memory", "table", ""),
-        [
-            (
-                f"{bills.total(lines):,.2f}",
-                f"{design.drain_s:,.0f} s" if math.isfinite(design.drain_s) else "never",
-                design.alternative.stream,
-                str(design.shards),
-                str(design.packing.events_a_record),
-                str(design.parallelization),
-                f"{design.alternative.memory_mb} MB",
-                design.alternative.table,
-                "; ".join(_remarks(design, deployed)),
-            )
-            for design, lines in shown
-        ],
-    )
+    numbers: dict[str, int] = {}
+    rows = []
+    for design, lines in shown:
+        remarks = _remarks(design, deployed, listed.region)
+        noted = [numbers.setdefault(remark, len(numbers) + 1) for remark in remarks]
+        rows.append((f"{bills.total(lines):,.2f}", *_as_row(design), ", ".join(map(str, noted))))
+    table(("a month", *COLUMNS, "see"), rows)
     if len(shown) < len(compared):
         tell(f"and {len(compared) - len(shown)} more: --all")
+    if numbers:
+        tell("")
+    for remark, number in numbers.items():
+        tell(f"{number}: {remark}")
     design, lines = compared[0]
     tell("")
     tell("the first of them, line by line:" if design.is_enough else "none meets the target; the cheapest:")
-    rows = [
+    billed = [
         (
             line.service,
             line.what,
             f"{line.quantity:,.3f}".rstrip("0").rstrip("."),
-            f"x {listed[line.price].usd} a {listed[line.price].unit}",
+            f"x {listed[line.price].usd} {_with_article(listed[line.price].unit)}",
             f"{line.usd:,.2f}",
         )
         for line in lines
     ]
     table(
         ("service", "what", "quantity", "price", "USD"),
-        [*rows, ("", "", "", "", f"{bills.total(lines):,.2f}")],
+        [*billed, ("", "", "", "", f"{bills.total(lines):,.2f}")],
     )
     for note in notes(load):
         tell(f"note: {note}")
 
 
-def _remarks(design: Design, deployed: Alternative) -> list[str]:
+def _as_row(design: Design) -> tuple[str, ...]:
+    """What an operator sets up, under COLUMNS."""
+    choice = design.alternative
+    digits = 1 if design.drain_s < 10 else 0
+    return (
+        f"{design.drain_s:,.{digits}f} s" if math.isfinite(design.drain_s) else "never",
+        choice.stream,
+        f"{design.shards:,}",
+        str(design.packing.events_a_record),
+        str(choice.batch_size),
+        str(design.parallelization),
+        f"{design.concurrency:,}",
+        f"{choice.memory_mb} MB",
+        choice.table,
+        f"{design.write_units_s:,}",
+    )
+
+
+def _remarks(design: Design, deployed: Alternative, region: str) -> list[str]:
     described = ["as described in infra/"] if design.alternative == deployed else []
-    return [*described, *design.shortcomings, *([design.remark] if design.remark else [])]
+    return [*described, *design.shortcomings, *design.remarks, *sizing.beyond_quotas(design, region)]
+
+
+def _with_article(unit: str) -> str:
+    return f"an {unit}" if unit[0] in "aeiou" else f"a {unit}"
 
 
 def _line_as_json(line: Line, listed: PriceList) -> dict[str, Any]:

@@ -3,13 +3,14 @@
 The only place that knows which settings can never finish, and how a load spreads over shards and time.
 """
 
+import math
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ops import capacity
 from ops.simulated_figures import Moment
-from ops.simulated_producer import IN_FLIGHT, MAX_RECORDS
+from ops.simulated_producer import IN_FLIGHT, records_a_request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +33,7 @@ class Settings:
     cold_start_s: float = 0.0
     timeout_s: float = 60.0
     failing: float = 0.0  # share of invocations that crash
-    concurrency: int = 1000  # invocations at once, all shards together
+    concurrency: int = capacity.QUOTA_CONCURRENCY  # invocations at once, all shards together
     write_units_s: float = capacity.NEW_TABLE_WRITE_UNITS_S
     saved_s: float = 1.0  # unused write capacity that may be saved up: 300 for a provisioned table
 
@@ -50,6 +51,16 @@ class Settings:
         if not 0 <= self.failing < 1 or not 0 <= self.jitter < 1:
             raise ValueError("failing and jitter are shares from 0 to below 1")
 
+    def require_room_for(self, load: "Load") -> None:
+        """Raises ValueError for a table that never has the units of one event together."""
+        units = capacity.write_units(load.event_bytes)
+        most = self.write_units_s * max(1.0, self.saved_s)
+        if units > most:
+            raise ValueError(
+                f"an event of {load.event_bytes:,} bytes needs {units} write units at once, the table never "
+                f"has more than {most:g}"
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
@@ -62,27 +73,38 @@ class Load:
     producers: int = 1  # that put the burst
     put_s: float = 0.04  # what one of their requests takes
     event_bytes: int = 972
+    events_a_record: int = 1  # KPL aggregation; the last record is full, too
     keys: int | None = None  # products, each on one shard; None spreads evenly
 
     @property
+    def record_bytes(self) -> int:
+        """A record with its key."""
+        return capacity.packed(self.event_bytes, self.events_a_record).record_bytes
+
+    @property
+    def burst_records(self) -> int:
+        """Records that carry the burst."""
+        return math.ceil(self.burst / self.events_a_record)
+
+    @property
+    def flow_records(self) -> int:
+        """Records that carry the even flow."""
+        return round(self.events_s * self.seconds / self.events_a_record)
+
+    @property
     def events(self) -> int:
-        """How many in all."""
-        return round(self.events_s * self.seconds) + self.burst
+        """How many in all, in whole records."""
+        return (self.flow_records + self.burst_records) * self.events_a_record
 
     @property
     def producers_s(self) -> float:
-        """Events a second that the producers of a burst put when nothing is refused."""
-        return self.producers * IN_FLIGHT * MAX_RECORDS / self.put_s
-
-    @property
-    def events_by_burst_end(self) -> int:
-        """How many could have been put when the burst is over: once so many are stored, it is."""
-        burst_ends_at = self.burst_at + self.burst / self.producers_s
-        return round(self.events_s * min(self.seconds, burst_ends_at)) + self.burst
+        """Records a second that the producers of a burst put when nothing is refused."""
+        records = records_a_request(self.record_bytes)
+        return self.producers * IN_FLIGHT * records / self.put_s
 
     def offered_by(self, at: float) -> int:
         """How many producers had, or could have put, at that moment."""
-        of_burst = self.burst if at >= self.burst_at else 0
+        of_burst = self.burst_records * self.events_a_record if at >= self.burst_at else 0
         return min(self.events, round(self.events_s * min(self.seconds, at)) + of_burst)
 
 
@@ -95,11 +117,12 @@ class Result:
     dead_lettered: int
     rejected: int  # refused by the stream until the producer gave up
     drained_s: float  # the last event had its place
-    burst_stored_s: float | None  # from the burst's begin until as many are stored as had come by its end
+    burst_stored_s: float | None  # from the burst's begin until all is done that came no later than its last
     iterator_age_s: float  # the largest
     latency_s: dict[str, float | None]  # from the stream to the table: p50, p95, p99
     reads: int
     invocations: int
+    records_given: int  # to all invocations together, some of them again
     failed_invocations: int
     timed_out_invocations: int  # of the failed ones: Lambda ended them
     partial_invocations: int
@@ -114,7 +137,7 @@ class Result:
     @property
     def batch_mean(self) -> float:
         """Records in an invocation, on average."""
-        return self.events / self.invocations if self.invocations else 0.0
+        return self.records_given / self.invocations if self.invocations else 0.0
 
 
 def weights(shards: int, keys: int | None, rng: random.Random) -> list[int]:

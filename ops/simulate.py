@@ -5,12 +5,13 @@ Options in, a simulated run (`simulation.py`) out: as a table, as JSON, as a plo
 
 import argparse
 import json
+import os
 import random
 from pathlib import Path
 
 from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from ops import arguments, capacity
-from ops.output import CommandError, duration, say, tell_json
+from ops.output import CommandError, counted, duration, say, tell_json
 from ops.scenario import Load, Settings
 from ops.simulated_output import as_json, tell_run
 from ops.simulated_plot import plot
@@ -26,6 +27,9 @@ EXAMPLES = """\
 
   # an hour of a billion events a day on 14 shards, with a plot
   python -m ops simulate --events-a-day 1000000000 --hours 1 --shards 14 --write-units 20000 --svg run.svg
+
+  # the burst aggregated, 25 events to a record, on two shards
+  python -m ops simulate --events-a-record 25 --shards 2
 
   # an even flow with a burst in it, crashes now and then, figures for a program
   python -m ops simulate --events-a-day 660000 --hours 0.5 --burst 100000 --burst-at 600 --failing 0.01 --json
@@ -44,6 +48,9 @@ MAX_HOURS = 24 * 31
 
 #: Each draws its shard; a million are as even as any more.
 MAX_PRODUCTS = 1_000_000
+
+#: More than that fits into no record that a producer of ours sends.
+MOST_EVENTS_A_RECORD = 1_000
 
 #: From so many invocations on it is said how long it will take.
 MANY = 5_000_000
@@ -73,6 +80,14 @@ def add(nouns: arguments.Commands) -> None:
     )
     arguments.number(
         load,
+        "--events-a-record",
+        "events that a producer aggregates into a record",
+        1,
+        whole=True,
+        most=MOST_EVENTS_A_RECORD,
+    )
+    arguments.number(
+        load,
         "--products",
         "keys that the events belong to (so many that shards get equal parts)",
         whole=True,
@@ -95,7 +110,7 @@ def add(nouns: arguments.Commands) -> None:
     arguments.number(
         pipeline, "--handler-ms", "time of an invocation beside its records (by memory)", least=0.0
     )
-    arguments.number(pipeline, "--record-ms", "time of a record in an invocation (by memory)", least=0.0)
+    arguments.number(pipeline, "--record-ms", "time of an event in an invocation (by memory)", least=0.0)
     arguments.number(
         pipeline, "--cold-start-ms", "time of a new sandbox's start", capacity.COLD_START_S * 1000, least=0.0
     )
@@ -121,9 +136,13 @@ def add(nouns: arguments.Commands) -> None:
     arguments.number(
         pipeline, "--failing", "share of invocations that crash", default.failing, least=0.0, most=0.99
     )
-    arguments.number(parser, "--within", "seconds in which a burst, or everything, has to be stored")
+    arguments.number(
+        parser,
+        "--within",
+        "seconds in which a burst has to be stored; without one, everything after the last event has come",
+    )
     arguments.number(parser, "--seed", "the same one gives the same run", 1, whole=True, least=0)
-    parser.add_argument("--svg", type=Path, metavar="FILE", help="plot the run over time")
+    parser.add_argument("--svg", metavar="FILE", help="plot the run over time")
     parser.set_defaults(run=run)
 
 
@@ -132,7 +151,15 @@ def run(args: argparse.Namespace) -> int:
     from ops.simulation import simulate  # it takes its rules from code that needs botocore: not for --help
 
     load, settings = _load(args), _settings(args)
-    expected = load.events / max(1.0, settings.batch_size)
+    if args.svg is not None:
+        _require_writable(args.svg)
+    try:
+        settings.require_room_for(load)
+    except ValueError as exc:
+        raise CommandError(
+            f"{exc}: raise --write-units, or save some up with --provisioned", EXIT_USAGE
+        ) from exc
+    expected = (load.flow_records + load.burst_records) / max(1.0, settings.batch_size)
     if load.events_s:
         interval_s = max(settings.poll_s, settings.window_s)
         lanes = settings.shards * settings.parallelization
@@ -141,40 +168,70 @@ def run(args: argparse.Namespace) -> int:
     if expected > MANY:
         say(f"about {expected:,.0f} invocations: this takes {duration(expected / _INVOCATIONS_A_SECOND)}")
     result = simulate(settings, load, random.Random(args.seed))
-    if args.svg is not None:
-        try:
-            args.svg.write_text(plot(load, settings, result), encoding="utf-8")
-        except OSError as exc:
-            raise CommandError(f"{args.svg}: {exc.strerror}", EXIT_USAGE) from exc
-    takes_s = result.drained_s if result.burst_stored_s is None else result.burst_stored_s
+    takes_s = result.drained_s - load.seconds if result.burst_stored_s is None else result.burst_stored_s
     is_good = result.stored == result.events and (args.within is None or takes_s <= args.within)
     if args.json:
         tell_json(as_json(load, settings, result))
     else:
         tell_run(load, result)
-        if args.svg is not None:
-            say(f"the plot is in {args.svg}")
+    if args.svg:
+        try:
+            Path(args.svg).write_text(plot(load, settings, result), encoding="utf-8")
+        except OSError as exc:
+            raise CommandError(_no_plot(args.svg, exc.strerror), EXIT_USAGE) from exc
+        say(f"the plot is in {args.svg}")
     if args.within is not None and takes_s > args.within:
         say(f"not in time: {takes_s:,.1f} s instead of {args.within:g}")
     return EXIT_OK if is_good else EXIT_FAILED
+
+
+def _require_writable(file: str) -> None:
+    """Raises CommandError for a plot that could not be written after the run."""
+    path = Path(file)
+    if not path.parent.is_dir():
+        raise CommandError(_no_plot(file, "there is no such directory"), EXIT_USAGE)
+    if not file or path.is_dir():
+        raise CommandError(_no_plot(file, "it is no file"), EXIT_USAGE)
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise CommandError(_no_plot(file, "not allowed"), EXIT_USAGE)
+
+
+def _no_plot(file: str, reason: str | None) -> str:
+    return f"the plot cannot be written to {file!r} ({reason}): name a file in a directory of yours"
 
 
 def _load(args: argparse.Namespace) -> Load:
     if args.hours is not None and not args.events_a_day:
         raise CommandError("--hours is how long an even flow lasts: give --events-a-day, too", EXIT_USAGE)
     burst = args.burst
+    if args.events_a_day and burst is None and args.burst_at:
+        raise CommandError("--burst-at is when a burst comes: give --burst, too", EXIT_USAGE)
     if burst is None:
         burst = 0 if args.events_a_day else 100_000
     events_s = (args.events_a_day or 0) / 86_400
-    return Load(
+    load = Load(
         events_s=events_s,
         seconds=(args.hours or 1.0) * 3600 if events_s else 0.0,
         burst=burst,
         burst_at=args.burst_at,
         producers=args.producers,
         event_bytes=args.bytes,
+        events_a_record=args.events_a_record,
         keys=args.products,
     )
+    if load.record_bytes > capacity.MB:
+        raise CommandError(
+            f"{args.events_a_record} events of {args.bytes:,} bytes make a record of {load.record_bytes:,}, "
+            f"it may have {capacity.MB:,}: lower --events-a-record",
+            EXIT_USAGE,
+        )
+    if args.events_a_day and not load.flow_records:
+        raise CommandError(
+            f"{counted(args.events_a_day, 'event')} a day are none in {duration(load.seconds)}: "
+            "raise --events-a-day or --hours",
+            EXIT_USAGE,
+        )
+    return load
 
 
 def _settings(args: argparse.Namespace) -> Settings:

@@ -153,7 +153,8 @@ class Inlet:
 class Table:
     """DynamoDB's write capacity: so many units a second, and what was saved up.
 
-    Keys are taken to spread evenly over its partitions.
+    Keys are taken to spread evenly over its partitions.  An item needs its units at one moment: what is left
+    of them stays with the table until it is enough for a whole one.
     """
 
     __slots__ = ("_at", "_capacity", "_tokens", "_units_s")
@@ -165,12 +166,12 @@ class Table:
         self._tokens = self._capacity
         self._at = 0.0
 
-    def take(self, units: float, now: float) -> float:
-        """As many of these units as there are at this moment."""
+    def take(self, items: int, units_each: int, now: float) -> int:
+        """As many of these items as there are units for at this moment."""
         if self._units_s == math.inf:
-            return units
+            return items
         self._tokens = min(self._capacity, self._tokens + (now - self._at) * self._units_s)
         self._at = now
-        given = min(units, float(int(self._tokens)))
-        self._tokens -= given
-        return given
+        taken = min(items, int(self._tokens // units_each))
+        self._tokens -= taken * units_each
+        return taken

@@ -12,6 +12,7 @@ class Moment(NamedTuple):
     stored: int
     invocations: int
     throttles: int
+    given_up: int  # dead letters, and what producers gave up
 
 
 class Timeline:
@@ -23,7 +24,14 @@ class Timeline:
         self._bins: list[list[float]] = []
 
     def add(
-        self, at: float, *, age_s: float = 0.0, stored: int = 0, invocations: int = 0, throttles: int = 0
+        self,
+        at: float,
+        *,
+        age_s: float = 0.0,
+        stored: int = 0,
+        invocations: int = 0,
+        throttles: int = 0,
+        given_up: int = 0,
     ) -> None:
         """Remember what happened then."""
         index = int(at / self.width_s)
@@ -31,17 +39,16 @@ class Timeline:
             self._halve()
             index = int(at / self.width_s)
         while len(self._bins) <= index:
-            self._bins.append([0.0, 0, 0, 0])
+            self._bins.append([0.0, 0, 0, 0, 0])
         into = self._bins[index]
         into[0] = max(into[0], age_s)
-        into[1] += stored
-        into[2] += invocations
-        into[3] += throttles
+        for position, count in enumerate((stored, invocations, throttles, given_up), 1):
+            into[position] += count
 
     def moments(self) -> list[Moment]:
         """The stretches, each named by its end."""
         return [
-            Moment((index + 1) * self.width_s, each[0], int(each[1]), int(each[2]), int(each[3]))
+            Moment((index + 1) * self.width_s, each[0], *map(int, each[1:]))
             for index, each in enumerate(self._bins)
         ]
 
@@ -50,7 +57,10 @@ class Timeline:
         for index in range(0, len(self._bins), 2):
             pair = self._bins[index : index + 2]
             merged.append(
-                [max(each[0] for each in pair), *(sum(each[k] for each in pair) for k in (1, 2, 3))]
+                [
+                    max(each[0] for each in pair),
+                    *(sum(each[k] for each in pair) for k in range(1, len(pair[0]))),
+                ]
             )
         self._bins = merged
         self.width_s *= 2

@@ -1,6 +1,7 @@
 """A simulated run drawn over time: what waits, how old it gets, what is stored, what is throttled."""
 
 from ops import svg
+from ops.output import counted
 from ops.scenario import Load, Result, Settings
 
 
@@ -8,8 +9,8 @@ def plot(load: Load, settings: Settings, result: Result) -> str:
     """The run over time, as SVG."""
     width_s = result.timeline[0].at if result.timeline else 1.0
     return svg.plot(
-        f"{result.events:,} events, {settings.shards} shards, {settings.parallelization} lanes each, "
-        f"batches of {settings.batch_size}",
+        f"{counted(result.events, 'event')}, {counted(settings.shards, 'shard')}, "
+        f"{counted(settings.parallelization, 'lane')} each, batches of {settings.batch_size}",
         [
             svg.Panel("events offered and not stored yet", backlog(load, result)),
             svg.Panel(
@@ -27,11 +28,9 @@ def plot(load: Load, settings: Settings, result: Result) -> str:
 
 
 def backlog(load: Load, result: Result) -> list[tuple[float, int]]:
-    """How many events had been offered and not stored at the end of each stretch."""
-    left, stored = [], 0
+    """How many events had been offered, and neither stored nor given up, at the end of each stretch."""
+    left, done = [], 0
     for moment in result.timeline:
-        stored += moment.stored
-        left.append(
-            (moment.at, max(0, load.offered_by(moment.at) - stored - result.dead_lettered - result.rejected))
-        )
+        done += moment.stored + moment.given_up
+        left.append((moment.at, max(0, load.offered_by(moment.at) - done)))
     return left

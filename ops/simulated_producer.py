@@ -8,6 +8,8 @@ import heapq
 import random
 
 MAX_RECORDS = 500
+MAX_REQUEST_BYTES = 10 * 1024 * 1024
+READ_AHEAD_BYTES = 4 * MAX_REQUEST_BYTES
 IN_FLIGHT = 4
 ATTEMPTS = 40
 BACKOFF_S, BACKOFF_LIMIT_S = 0.1, 5.0
@@ -27,14 +29,27 @@ class Portion:
         self.attempts = attempts  # made already
 
 
+def records_a_request(record_bytes: int) -> int:
+    """Records of this size, their keys included, that go with one request."""
+    return max(1, min(MAX_RECORDS, MAX_REQUEST_BYTES // record_bytes))
+
+
+def records_held(record_bytes: int) -> int:
+    """Records of this size that one producer has under way and refused, at most."""
+    return max(1, min(MAX_RECORDS, READ_AHEAD_BYTES // record_bytes))
+
+
 class Producer:
     """What is left of a burst to put.  Several producers are one with larger requests."""
 
-    def __init__(self, events: list[int], producers: int, rng: random.Random) -> None:
-        """`events` are to be put, by shard."""
-        self._unsent = list(events)
-        self._unsent_total = sum(events)
-        self._request = MAX_RECORDS * producers
+    def __init__(self, records: list[int], record_bytes: int, producers: int, rng: random.Random) -> None:
+        """`records` of this size are to be put, by shard."""
+        self._unsent = list(records)
+        self._unsent_total = sum(records)
+        self._request = records_a_request(record_bytes) * producers
+        self._most_refused = MAX_RECORDS * producers
+        self._most_held = max(1, READ_AHEAD_BYTES // record_bytes) * producers
+        self._held = 0  # in flight or refused
         self._rng = rng
         self._refused: list[tuple[float, int, Portion]] = []  # heap by when to try again
         self._refused_records = 0
@@ -69,24 +84,29 @@ class Producer:
             self._refused_records -= portion.records
             portions.append(portion)
         # A stream that refuses much is not given more.
-        if left and self._unsent_total and self._refused_records < self._request:
-            portions += self._fresh(left)
+        room = min(left, self._most_held - self._held)
+        if room > 0 and self._unsent_total and self._refused_records < self._most_refused:
+            portions += self._fresh(room)
         if not portions:
             return None
         self.in_flight += 1
         return portions
 
-    def refuse(self, portion: Portion, records: int, now: float) -> int:
+    def answered(self, portion: Portion, refused: int, now: float) -> int:
         """So many of a portion were refused; says how many of them are not tried again."""
+        self._held -= portion.records - refused
+        if not refused:
+            return 0
         attempts = portion.attempts + 1
-        self.refusals += records
+        self.refusals += refused
         if attempts >= ATTEMPTS:
-            self.rejected += records
-            return records
-        self._refused_records += records
+            self._held -= refused
+            self.rejected += refused
+            return refused
+        self._refused_records += refused
         longest_s = min(BACKOFF_LIMIT_S, BACKOFF_S * 2**attempts)
-        for index in range(min(_PAUSES, records)):
-            share = records // _PAUSES + (index < records % _PAUSES)
+        for index in range(min(_PAUSES, refused)):
+            share = refused // _PAUSES + (index < refused % _PAUSES)
             self._ticket += 1
             due = now + self._rng.random() * longest_s
             heapq.heappush(self._refused, (due, self._ticket, Portion(portion.shard, share, attempts)))
@@ -109,4 +129,5 @@ class Producer:
         for portion in portions:
             self._unsent[portion.shard] -= portion.records
         self._unsent_total -= given
+        self._held += given
         return portions

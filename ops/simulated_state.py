@@ -48,7 +48,7 @@ class Shard:
 class Invocation:
     """A batch being worked on."""
 
-    __slots__ = ("attempt", "deadline", "fails", "lane", "part", "started_at", "units_left")
+    __slots__ = ("attempt", "deadline", "fails", "items_left", "lane", "part", "started_at")
 
     def __init__(self, lane: Lane, part: Part, started_at: float, deadline: float, fails: bool) -> None:
         self.lane = lane
@@ -56,5 +56,5 @@ class Invocation:
         self.started_at = started_at
         self.deadline = deadline
         self.fails = fails
-        self.units_left = 0.0
+        self.items_left = 0  # events to write
         self.attempt = 0

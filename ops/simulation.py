@@ -31,7 +31,11 @@ RETRY_S, LONGEST_RETRY_S = 0.1, 10.0
 
 
 def simulate(settings: Settings, load: Load, rng: random.Random) -> Result:
-    """Run the load through the pipeline until every event has its place."""
+    """Run the load through the pipeline until every event has its place.
+
+    Raises ValueError for a table that can never take one of its events.
+    """
+    settings.require_room_for(load)
     return _Run(settings, load, rng).to_the_end()
 
 
@@ -40,7 +44,10 @@ class _Run:
         self._settings = settings
         self._load = load
         self._rng = rng
-        record_bytes = load.event_bytes + capacity.KEY_BYTES
+        record_bytes = load.record_bytes
+        self._each = (
+            load.events_a_record
+        )  # from here on what is counted are records, and events where it says so
         self._read_at_most = max(1, min(MAX_READ_RECORDS, int(MAX_READ_BYTES / record_bytes)))
         self._read_bytes_s = settings.shard_out_bytes_s / record_bytes
         self._batch = capacity.records_an_invocation(settings.batch_size, record_bytes)
@@ -52,21 +59,23 @@ class _Run:
         self._ticket = 0
         self._running = self._created = self._most_running = 0
         self._without_room: deque[Lane] = deque()
-        self._left = load.events
-        self._left_after_burst = load.events - load.events_by_burst_end
+        self._left = load.flow_records + load.burst_records
+        self._taken_in = 0  # by all shards, up to each one's last look
+        self._burst_in_at = -math.inf  # when shards had taken in the last of the burst
+        self._burst_left = 0  # what was taken in by then and is not done
         self._burst_done_at: float | None = None
         self._timeline = Timeline()
         self._latency = Histogram()
         self._age = self._lambda_s = self._done_at = 0.0
-        self._stored = self._dead = self._reads = self._invocations = 0
+        self._stored = self._dead = self._reads = self._invocations = self._given = 0
         self._failed = self._timed_out = self._partial = self._throttles = self._no_room = 0
         limit_s = min(settings.shard_records_s, settings.shard_in_bytes_s / record_bytes)
-        flow = load.events - load.burst
+        flow = load.flow_records
         spread = weights(settings.shards, load.keys, rng)  # flow and burst are of the same products
         self._shards = [
             Shard(
                 Inlet(
-                    load.events_s * count / flow if flow else 0.0,
+                    load.events_s / self._each * count / flow if flow else 0.0,
                     load.seconds if flow else 0.0,
                     count,
                     limit_s,
@@ -78,7 +87,7 @@ class _Run:
             )
             for count in divided(flow, spread)
         ]
-        self._producer = Producer(divided(load.burst, spread), load.producers, rng)
+        self._producer = Producer(divided(load.burst_records, spread), record_bytes, load.producers, rng)
 
     def to_the_end(self) -> Result:
         for shard in self._shards:
@@ -113,22 +122,38 @@ class _Run:
             for portion in answered:
                 shard = self._shards[portion.shard]
                 refused = portion.records - shard.inlet.offer(portion.records, now)
-                if refused and (rejected := producer.refuse(portion, refused, now)):
+                if rejected := producer.answered(portion, refused, now):
                     self._left -= rejected
                     self._done_at = now
+                    self._timeline.add(now, given_up=rejected * self._each)
+            if producer.is_done:
+                self._burst_is_in(now)
         while (request := producer.request(now)) is not None:
             self._at(now + self._load.put_s, _PUT, request)
         if not producer.in_flight and (due := producer.next_due) is not None:
             self._at(due, _PUT, None)
+
+    def _burst_is_in(self, now: float) -> None:
+        """From here on what comes is not the burst's: chunks end here."""
+        for shard in self._shards:
+            self._take_in(shard, now)
+        self._burst_in_at = now
+        self._burst_left = self._taken_in - self._stored - self._dead
+        if not self._burst_left:
+            self._burst_done_at = now
+
+    def _take_in(self, shard: Shard, now: float) -> None:
+        arrived = shard.inlet.until(now)
+        if arrived is not None:
+            shard.stream.put(arrived)
+            self._taken_in += arrived.records
 
     def _read(self, shard: Shard, now: float) -> None:
         shard.is_reading = False
         if shard.held >= self._enough:
             return  # taken up again when an invocation ends
         self._reads += 1
-        arrived = shard.inlet.until(now)
-        if arrived is not None:
-            shard.stream.put(arrived)
+        self._take_in(shard, now)
         read = 0
         for chunk in shard.stream.take(self._read_at_most):
             read += chunk.records
@@ -187,7 +212,7 @@ class _Run:
             return
         part = lane.parts.pop() if lane.parts else Part(lane.waiting.take(self._batch))
         lane.is_busy = True
-        takes_s = settings.handler_s + settings.record_s * part.count
+        takes_s = settings.handler_s + settings.record_s * part.count * self._each
         takes_s *= 1 + settings.jitter * (2 * self._rng.random() - 1)
         fails = settings.failing > 0 and self._rng.random() < settings.failing
         if takes_s >= settings.timeout_s:  # Lambda ends it, and nothing was returned
@@ -200,9 +225,10 @@ class _Run:
         self._running += 1
         self._most_running = max(self._most_running, self._running)
         self._invocations += 1
+        self._given += part.count
         reserve_s = min(RESERVE_S, settings.timeout_s * RESERVE_SHARE)
         invocation = Invocation(lane, part, now, begins_at + settings.timeout_s - reserve_s, fails)
-        invocation.units_left = part.count * self._units
+        invocation.items_left = part.count * self._each
         age_s = now - part.chunks[-1].last_at
         self._age = max(self._age, age_s)
         self._timeline.add(now, age_s=age_s, invocations=1)
@@ -211,16 +237,17 @@ class _Run:
     def _write(self, invocation: Invocation, now: float) -> None:
         """The invocation's requests to DynamoDB, all at one moment; what is refused is tried again."""
         if invocation.fails:
+            self._failed += 1
             self._end(invocation, now)
-            self._crashed(invocation, now)
+            self._try_again(invocation.lane, invocation.part, now)
             return
-        invocation.units_left -= self._table.take(invocation.units_left, now)
-        if not invocation.units_left:
+        invocation.items_left -= self._table.take(invocation.items_left, self._units, now)
+        if not invocation.items_left:
             self._end(invocation, now)
             self._settle(invocation.lane.shard, invocation.part.chunks, now)
             self._start(invocation.lane, now)
             return
-        refused = math.ceil(invocation.units_left / (MAX_BATCH_ITEMS * self._units))
+        refused = math.ceil(invocation.items_left / MAX_BATCH_ITEMS)
         self._throttles += refused
         self._timeline.add(now, throttles=refused)
         pause_s = self._rng.random() * min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(invocation.attempt, 16))
@@ -230,20 +257,21 @@ class _Run:
             return
         self._end(invocation, now)
         self._partial += 1
+        lane, part = invocation.lane, invocation.part
+        written = part.count - math.ceil(invocation.items_left / self._each)
+        if not written:
+            self._try_again(lane, part, now)
+            return
         queue = Queue()
-        for chunk in invocation.part.chunks:
+        for chunk in part.chunks:
             queue.put(chunk)
-        written = invocation.part.count - math.ceil(invocation.units_left / self._units)
-        self._settle(invocation.lane.shard, queue.take(written), now)
-        lane = invocation.lane
+        self._settle(lane.shard, queue.take(written), now)
         lane.parts.append(Part(queue.take(queue.count)))
-        lane.not_before = now if written else now + RETRY_S
+        lane.not_before = now
         self._start(lane, now)
 
-    def _crashed(self, invocation: Invocation, now: float) -> None:
-        """Halve the batch, or try a record that failed alone again, until its retries are used up."""
-        self._failed += 1
-        lane, part = invocation.lane, invocation.part
+    def _try_again(self, lane: Lane, part: Part, now: float) -> None:
+        """Nothing of a batch was done: halve it, or try a record again until its retries are used up."""
         if part.count > 1:
             queue = Queue()
             for chunk in part.chunks:
@@ -254,10 +282,11 @@ class _Run:
         elif part.attempts < self._settings.retry_attempts:
             part.attempts += 1
             lane.parts.append(part)
-            lane.not_before = now + min(LONGEST_RETRY_S, RETRY_S * 2**part.attempts)
+            lane.not_before = now + min(LONGEST_RETRY_S, RETRY_S * 2 ** min(part.attempts, 16))
         else:
             self._dead += 1
-            self._done(lane.shard, 1, now)
+            self._timeline.add(now, given_up=self._each)
+            self._done(lane.shard, part.chunks, now)
         self._start(lane, now)
 
     def _end(self, invocation: Invocation, now: float) -> None:
@@ -278,16 +307,20 @@ class _Run:
         count = 0
         for chunk in chunks:
             count += chunk.records
-            self._latency.add(now - (chunk.first_at + chunk.last_at) / 2, chunk.records)
+            self._latency.add(now - (chunk.first_at + chunk.last_at) / 2, chunk.records * self._each)
         self._stored += count
-        self._timeline.add(now, stored=count)
-        self._done(shard, count, now)
+        self._timeline.add(now, stored=count * self._each)
+        self._done(shard, chunks, now)
 
-    def _done(self, shard: Shard, count: int, now: float) -> None:
+    def _done(self, shard: Shard, chunks: Sequence[Chunk], now: float) -> None:
+        """These records have their place."""
+        count = sum(chunk.records for chunk in chunks)
         self._left -= count
         self._done_at = now
-        if self._burst_done_at is None and self._left <= self._left_after_burst:
-            self._burst_done_at = now
+        if self._burst_left:
+            self._burst_left -= sum(chunk.records for chunk in chunks if chunk.last_at <= self._burst_in_at)
+            if not self._burst_left:
+                self._burst_done_at = now
         shard.held -= count
         if shard.held < self._enough:
             self._read_later(shard, now)
@@ -299,15 +332,16 @@ class _Run:
             burst_stored_s = self._burst_done_at - load.burst_at
         return Result(
             events=load.events,
-            stored=self._stored,
-            dead_lettered=self._dead,
-            rejected=self._producer.rejected,
+            stored=self._stored * self._each,
+            dead_lettered=self._dead * self._each,
+            rejected=self._producer.rejected * self._each,
             drained_s=self._done_at,
             burst_stored_s=burst_stored_s,
             iterator_age_s=self._age,
             latency_s={f"p{rank}": self._latency.percentile(rank) for rank in (50, 95, 99)},
             reads=self._reads,
             invocations=self._invocations,
+            records_given=self._given,
             failed_invocations=self._failed,
             timed_out_invocations=self._timed_out,
             partial_invocations=self._partial,

@@ -11,11 +11,15 @@ from dataclasses import dataclass
 
 from ops import capacity
 from ops.capacity import SECONDS_A_MONTH, Aggregation
+from ops.simulated_producer import ATTEMPTS
 
 ON_DEMAND, PROVISIONED = "on-demand", "provisioned"
 
 #: Memory sizes that are compared; 1,769 MB is one core.
 MEMORY_MB = (512, 1024, 1769)
+
+#: In so many seconds a provisioned table takes a record of every lane: half of what an invocation may take.
+RECORD_S = 30.0
 
 #: People look things up at the same hours: provisioned reads are for so many times the average.
 LOOKUP_PEAK = 10
@@ -75,7 +79,7 @@ class Design:
     invocations_s: float  # on average
     drain_s: float
     shortcomings: tuple[str, ...]  # why it does not meet the target; empty when it does
-    remark: str  # what has to be done for it, beside choosing it
+    remarks: tuple[str, ...]  # what has to be done for it, beside choosing it
 
     @property
     def is_enough(self) -> bool:
@@ -95,6 +99,33 @@ def alternatives() -> Iterator[Alternative]:
         yield Alternative(stream, is_aggregated, table, memory_mb)
 
 
+def alternatives_for(load: Load) -> Iterator[Alternative]:
+    """Those that differ for this load: events too large for company are not aggregated."""
+    fitting = capacity.aggregated(load.event_bytes).events_a_record
+    return (each for each in alternatives() if fitting > 1 or not each.is_aggregated)
+
+
+def beyond_quotas(plan: Design, region: str) -> list[str]:
+    """Which of AWS's default quotas have to be raised for it."""
+    is_provisioned = plan.alternative.table == PROVISIONED
+    shards = capacity.quota_shards(region) if plan.alternative.stream == PROVISIONED else math.inf
+    quotas = (
+        (plan.concurrency, capacity.QUOTA_CONCURRENCY, "concurrent executions"),
+        (plan.shards, shards, "shards"),
+        (plan.write_units_s, capacity.QUOTA_TABLE_UNITS_S, "write units a second of a table"),
+        (
+            plan.write_units_s if is_provisioned else 0,
+            capacity.QUOTA_ACCOUNT_UNITS_S,
+            "provisioned write units a second of all tables",
+        ),
+    )
+    return [
+        f"more than an account has by default, {quota:,} {what}: have the quota raised"
+        for needed, quota, what in quotas
+        if needed > quota
+    ]
+
+
 def design(load: Load, choice: Alternative) -> Design:
     """Size an alternative: the fewest shards and lanes that store a burst in time, with headroom."""
     packing, full = _packings(load, choice)
@@ -102,8 +133,9 @@ def design(load: Load, choice: Alternative) -> Design:
     batch_events = batch * full.events_a_record
     first_s = _first_s(load, choice, full, batch_events)
     left_s = load.within_s - first_s
-    intake_s = load.peak_s(capacity.room_s(left_s if left_s > 0 else load.within_s))
-    needed_shards = capacity.shards_for(intake_s, full)
+    room_s = capacity.room_s(left_s if left_s > 0 else load.within_s)
+    intake_s = load.peak_s(room_s)
+    needed_shards = capacity.shards_for(intake_s, full, room_s=room_s)
     shards = needed_shards if choice.stream == PROVISIONED else capacity.ON_DEMAND_SHARDS
     lane_s = capacity.lane_events_s(batch_events, choice.memory_mb)
     stored_s = load.peak_s(left_s if left_s > 0 else load.within_s)
@@ -112,12 +144,22 @@ def design(load: Load, choice: Alternative) -> Design:
     units = capacity.write_units(load.event_bytes)
     needed_units_s = math.ceil(intake_s * units * (1 + capacity.HEADROOM))
     new_table_s = capacity.NEW_TABLE_WRITE_UNITS_S
-    units_s = needed_units_s if choice.table == PROVISIONED else max(needed_units_s, new_table_s)
-    remark = ""
+    # What an invocation cannot write whole is written again, a record's events all together.
+    lanes = min(shards * parallelization, math.ceil(load.burst / full.events_a_record))
+    record_units_s = math.ceil(lanes * full.events_a_record * units / RECORD_S)
+    least_s = max(units, record_units_s) if choice.table == PROVISIONED else new_table_s
+    units_s = max(needed_units_s, least_s)
+    remarks = []
     if choice.table == ON_DEMAND and units_s > new_table_s:
-        remark = (
-            f"set the table's warm throughput to {units_s:,} write units a second: a new one takes "
+        remarks.append(
+            f"set the table's warm throughput to these write units a second: a new one takes "
             f"{new_table_s:,}; its one-time charge is not in this bill"
+        )
+    if capacity.is_given_up(load.burst, full, shards):
+        pace = max(1, int(shards * capacity.shard_records_s(full) / (1 + capacity.HEADROOM)))
+        remarks.append(
+            f"pace the producers to {pace:,} records a second (--rate): put as fast as possible, some are "
+            f"refused {ATTEMPTS} times and given up"
         )
     lookups_s = load.lookups_a_month / SECONDS_A_MONTH
     reads = capacity.read_units(load.events_a_product, load.event_bytes)
@@ -127,17 +169,17 @@ def design(load: Load, choice: Alternative) -> Design:
     if let_in_s > 0 and lanes_s > 0:
         drain_s = first_s + max(capacity.let_in_after_s(load.burst / let_in_s), load.burst / lanes_s)
     shortcomings = []
-    if needed_shards > shards:
+    if left_s <= 0:  # more of anything makes that no shorter
+        shortcomings.append(f"reading and storing the first batch alone take {first_s:.1f} s")
+    elif needed_shards > shards:
         shortcomings.append(
             f"a new on-demand stream takes what {shards} shards take, the burst needs {needed_shards}; "
             "it grows to twice the peak of the last 30 days"
         )
-    if needed_lanes > parallelization:
+    if left_s > 0 and needed_lanes > parallelization:
         shortcomings.append(
             f"{needed_lanes} lanes a shard would be needed, Lambda allows {parallelization}: more shards"
         )
-    if left_s <= 0:
-        shortcomings.append(f"reading and storing the first batch alone take {first_s:.1f} s")
     return Design(
         alternative=choice,
         packing=packing,
@@ -150,7 +192,7 @@ def design(load: Load, choice: Alternative) -> Design:
         ),
         drain_s=drain_s,
         shortcomings=tuple(shortcomings),
-        remark=remark,
+        remarks=tuple(remarks),
     )
 
 

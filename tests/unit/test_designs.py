@@ -3,6 +3,7 @@
 import itertools
 import math
 import random
+import re
 
 import pytest
 from hypothesis import given
@@ -30,7 +31,7 @@ def test_a_burst_that_a_new_table_cannot_take_asks_for_warm_throughput() -> None
 
     # (1,000,000 / 59.0967 + 7.61) x 1.2, rounded up: 60 s without the first batch's, with the one at once.
     assert design.write_units_s == math.ceil((1e6 / (61 - FIRST_S) + 20_000_000 / SECONDS) * 1.2) == 20_315
-    assert "20,315" in design.remark
+    assert design.remarks[0].startswith("set the table's warm throughput to these write units a second")
     assert design.is_enough
 
 
@@ -91,10 +92,37 @@ def test_what_is_planned_stores_the_burst_in_time_when_it_is_simulated(
     assert result.drained_s <= within_s
 
 
-def test_what_the_first_batch_alone_takes_longer_than_is_said() -> None:
-    design = sizing.design(Load(within_s=1.5), Alternative(PROVISIONED, False, ON_DEMAND, 1024))
+@pytest.mark.parametrize("within_s", [1.5, 0.0001])
+@pytest.mark.parametrize("stream", [ON_DEMAND, PROVISIONED])
+def test_where_the_first_batch_alone_takes_longer_nothing_else_is_advised(
+    stream: str, within_s: float
+) -> None:
+    design = sizing.design(Load(within_s=within_s), Alternative(stream, False, ON_DEMAND, 1024))
 
     assert design.shortcomings == ("reading and storing the first batch alone take 1.9 s",)
+
+
+def test_what_an_account_does_not_have_by_default_is_said() -> None:
+    def beyond(burst: int, region: str = "us-east-1", mode: str = PROVISIONED) -> list[str]:
+        plan = sizing.design(Load(burst=burst), Alternative(mode, False, mode, 1024))
+        told = sizing.beyond_quotas(plan, region)
+        return [re.findall("default, (.*): have", each)[0] for each in told]
+
+    assert beyond(100_000) == []
+    assert beyond(3_000_000) == ["40,000 write units a second of a table"]
+    assert beyond(3_000_000, mode=ON_DEMAND) == ["40,000 write units a second of a table"]
+    assert beyond(60_000_000) == [
+        "1,000 concurrent executions",
+        "40,000 write units a second of a table",
+        "80,000 provisioned write units a second of all tables",
+    ]
+    assert "1,000 shards" in beyond(60_000_000, region="eu-central-1")
+    assert "20,000 shards" in beyond(1_200_000_000)
+
+
+def test_events_too_large_for_company_are_not_compared_twice() -> None:
+    assert len(list(sizing.alternatives_for(Load(event_bytes=972)))) == 24
+    assert not any(each.is_aggregated for each in sizing.alternatives_for(Load(event_bytes=20_000)))
 
 
 def test_a_burst_smaller_than_a_batch_does_not_wait_for_a_full_one() -> None:

@@ -143,6 +143,12 @@ def sentences() -> list[tuple[str, str]]:
         ("docs/planning.md", f"or {warm * capacity.SHARD_IN_RECORDS_S:,} records a second, a new on-demand"),
         ("docs/planning.md", f"on-demand table {capacity.NEW_TABLE_WRITE_UNITS_S:,} write units"),
         ("docs/planning.md", f"months of {capacity.HOURS_A_MONTH} hours"),
+        (
+            "docs/planning.md",
+            f"{capacity.QUOTA_CONCURRENCY:,} concurrent executions, {capacity.QUOTA_SHARDS:,} shards "
+            f"({capacity.QUOTA_SHARDS_ELSEWHERE:,} in most Regions), {capacity.QUOTA_TABLE_UNITS_S:,} write "
+            f"units a second of a table and {capacity.QUOTA_ACCOUNT_UNITS_S:,} of all provisioned ones",
+        ),
         ("docs/planning.md", f"a producer with {IN_WORDS[IN_FLIGHT]} requests in flight"),
         ("docs/planning.md", f"shards that take {capacity.SHARD_IN_RECORDS_S:,} records and"),
         ("docs/planning.md", f"{capacity.SHARD_IN_BYTES_S // MB} MB a second and give"),

@@ -5,10 +5,11 @@ import re
 
 import pytest
 
+from chalicelib import history
 from chalicelib.metrics import NAMES
 from cli import template
 from cli.stage import ROOT
-from ops import plan, sizing
+from ops import capacity, plan, sizing
 from ops.__main__ import parser
 from ops.sizing import Load
 
@@ -81,9 +82,44 @@ def test_the_table_names_the_deployed_alternative_and_the_sum(capsys: pytest.Cap
     code, out = run(capsys)
 
     assert code == 0
-    assert "as described in infra/" in out
+    assert re.search(r"on-demand  4,000 +1\n.*\n\n1: as described in infra/\n", out, re.DOTALL)
     assert "20,000,000 events a month of 972 bytes" in out
     assert "x 0.625 a million write request units" in out
+
+
+def test_a_row_of_the_table_is_all_that_an_operator_sets_up(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out = run(capsys, "--burst", "1000000", "--all")
+    heading, *rows = out.split("\n\n")[1].splitlines()
+    answer = json.loads(run(capsys, "--burst", "1000000", "--all", "--json")[1])
+
+    assert code == 0
+    assert all(len(row) <= 120 for row in rows)
+    assert re.split(" {2,}", heading) == ["a month", *plan.COLUMNS, "see"]
+    for row, each in zip(rows, answer["alternatives"], strict=True):
+        cells = re.split(r" {2,}", row)
+        assert cells[3:11] == [
+            str(each["shards"]),
+            str(each["events_a_record"]),
+            str(each["batch_size"]),
+            str(each["parallelization"]),
+            str(each["concurrency"]),
+            f"{each['memory_mb']} MB",
+            each["table"],
+            f"{each['write_units_s']:,}",
+        ]
+
+
+def test_one_of_a_kind_is_no_plural_and_seconds_below_ten_have_a_decimal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    tiny = "--events 1 --bytes 1 --burst 10 --within 1.9 --months 1 --all"
+    _, out = run(capsys, *tiny.split())
+
+    assert "1 event a month of 1 byte (0.0 a second, 1 write unit each)" in out
+    assert " 1.8 s " in out
+    assert "1 month of events" in out
+    assert not re.search(r"\b1 (shards|events|months|bytes|write units) ", out)
+    assert "an on-demand stream-hour" in run(capsys)[1]
 
 
 def test_a_target_that_nothing_meets_is_a_failed_verdict_with_reasons(
@@ -99,7 +135,7 @@ def test_a_target_that_nothing_meets_is_a_failed_verdict_with_reasons(
     "argv",
     [
         ["--events", "0"],
-        ["--bytes", "2000000"],
+        ["--bytes", "409549"],
         ["--within", "x"],
         ["--retention", "200"],
         ["--within", "nan"],
@@ -113,6 +149,18 @@ def test_a_bad_number_is_a_usage_error(argv: list[str], capsys: pytest.CaptureFi
         parser().parse_args(["plan", *argv])
 
     assert caught.value.code == 2
+
+
+@pytest.mark.parametrize("command", ["plan", "simulate"])
+def test_an_event_that_no_item_can_hold_is_refused_and_says_why(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert parser().parse_args([command, "--bytes", "409548"])
+    with pytest.raises(SystemExit):
+        parser().parse_args([command, "--bytes", "409549"])
+
+    assert "a DynamoDB item holds 409,600 bytes, 52 of which are not the event's" in capsys.readouterr().err
+    assert capacity.MAX_ITEM_BYTES == history.MAX_ITEM_BYTES
 
 
 def test_an_event_just_over_a_write_unit_is_pointed_out() -> None:

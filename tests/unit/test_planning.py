@@ -91,6 +91,10 @@ def test_a_producer_is_as_fast_as_the_document_says() -> None:
     assert said
 
     assert scenario.Load(producers=1).producers_s == int(said[1].replace(",", ""))
+    assert f"than the shards take in a second, and that for longer than {capacity.REFUSING_S:g} s" in TEXT
+    assert capacity.HELD_S == 1
+    assert f"some records are refused {simulated_producer.ATTEMPTS} times and given up" in TEXT
+    assert f"{capacity.write_units(400_000)} for 400,000 bytes" in TEXT
     assert (
         f"up to {simulated_producer.BACKOFF_LIMIT_S:g} s; {capacity.HEADROOM:.0%}".replace("%", " %") in TEXT
     )
@@ -108,4 +112,7 @@ def test_the_largest_event_of_one_write_unit_is_the_documents() -> None:
     assert said
 
     assert int(said[1]) == capacity.ITEM_OVERHEAD_BYTES
+    assert f"in {sizing.RECORD_S:g} s those of a record" in TEXT
+    assert f"`--events-a-record {capacity.aggregated(972).events_a_record}` for full ones" in TEXT
+    assert f"an event of more than {capacity.MAX_EVENT_BYTES:,} bytes" in TEXT
     assert [capacity.write_units(int(said[2]) + more) for more in (0, 1)] == [1, 2]

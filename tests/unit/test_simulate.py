@@ -1,5 +1,6 @@
 """`ops simulate`, the command: what it prints, and its verdict."""
 
+import errno
 import json
 import re
 from pathlib import Path
@@ -27,7 +28,7 @@ def test_every_example_of_the_help_runs_and_has_the_verdict_that_it_speaks_of(
     monkeypatch.chdir(tmp_path)  # where run.svg is written
     examples = re.findall(r"^  python -m ops simulate\b(.*)$", command.EXAMPLES, re.MULTILINE)
 
-    assert len(examples) == 4
+    assert len(examples) == 5
     for example in examples:
         code, out, err = run(capsys, *example.split())
         # One asks for a minute and takes three and a half.
@@ -84,6 +85,15 @@ def test_a_handler_slower_than_its_timeout_is_a_failed_verdict(capsys: pytest.Ca
     assert run(capsys, "--burst", "40", "--handler-ms", "70000", "--timeout", "90")[0] == 0
 
 
+def test_a_table_too_small_for_one_event_is_refused_with_the_remedy() -> None:
+    args = parser().parse_args(["simulate", "--burst", "1", "--bytes", "400000", "--write-units", "1"])
+
+    with pytest.raises(CommandError, match=r"needs 391 write units at once.*--write-units") as caught:
+        args.run(args)
+
+    assert caught.value.exit_code == 2
+
+
 def test_hours_of_no_flow_are_refused() -> None:
     args = parser().parse_args(["simulate", "--hours", "3"])
 
@@ -107,13 +117,77 @@ def test_the_plot_is_a_picture_of_every_curve(tmp_path: Path, capsys: pytest.Cap
             assert 0 <= y <= 4 * svg.PANEL_HEIGHT + 40
 
 
-def test_a_plot_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
-    args = parser().parse_args(["simulate", "--burst", "10", "--svg", str(tmp_path / "no" / "run.svg")])
+@pytest.mark.parametrize("file", ["no/run.svg", "", "."])
+def test_a_plot_that_cannot_be_written_is_refused_before_the_run(
+    file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    args = parser().parse_args(["simulate", "--burst", "10", "--svg", file])
 
-    with pytest.raises(CommandError, match="No such file") as caught:
+    with pytest.raises(CommandError, match=f"^the plot cannot be written to '{file}'.*name a file") as caught:
         args.run(args)
 
     assert caught.value.exit_code == 2
+    assert not capsys.readouterr().out
+
+
+def test_a_plot_that_fails_after_all_leaves_the_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object) -> str:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(command, "plot", full)
+    args = parser().parse_args(["simulate", "--burst", "10", "--svg", str(tmp_path / "run.svg")])
+
+    with pytest.raises(CommandError, match=r"No space left on device.*name a file") as caught:
+        args.run(args)
+
+    assert caught.value.exit_code == 2
+    assert re.search(r"stored +10\b", capsys.readouterr().out)
+
+
+def test_an_even_flow_is_in_time_when_its_last_events_are(capsys: pytest.CaptureFixture[str]) -> None:
+    flow = ["--events-a-day", "100000", "--hours", "0.2"]
+
+    assert run(capsys, *flow, "--within", "60")[0] == 0
+    code, _, err = run(capsys, *flow, "--within", "60", "--write-units", "1")
+    assert code == 1
+    assert int(re.findall(r"not in time: (\d+)", err)[0]) < 0.2 * 3600
+
+
+def test_an_invocation_carries_what_it_was_given(capsys: pytest.CaptureFixture[str]) -> None:
+    hopeless = ["--burst", "4", "--shards", "1", "--handler-ms", "70000", "--retries", "2"]
+    answer = json.loads(run(capsys, *hopeless, "--json")[1])
+
+    # A batch of four, two of two, twelve of one.
+    assert answer["records_given"] == 4 + 2 * 2 + 12
+    assert answer["batch_mean"] == pytest.approx(20 / 15, abs=0.001)
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["--events-a-day", "1"], "1 event a day .* raise --events-a-day or --hours"),
+        (["--events-a-day", "10000", "--hours", "0.0001"], "raise --events-a-day or --hours"),
+        (["--events-a-day", "10000", "--burst-at", "5"], "give --burst, too"),
+        (["--events-a-record", "24", "--bytes", "100000"], "lower --events-a-record"),
+    ],
+)
+def test_a_load_of_nothing_or_of_impossible_records_is_refused(argv: list[str], sentence: str) -> None:
+    args = parser().parse_args(["simulate", *argv])
+
+    with pytest.raises(CommandError, match=sentence) as caught:
+        args.run(args)
+
+    assert caught.value.exit_code == 2
+
+
+def test_a_whole_number_is_asked_for_where_only_one_will_do(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parser().parse_args(["simulate", "--burst", "1e5"])
+
+    assert "expected a whole number, got '1e5'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

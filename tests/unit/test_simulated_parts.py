@@ -1,5 +1,7 @@
 """What a simulated run is made of: producer, queues, shards, table, figures, plot."""
 
+import random
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,9 +14,21 @@ from producer import putter, waiting
 
 
 def test_the_simulated_producer_has_the_numbers_of_the_real_one() -> None:
-    assert simulated_producer.MAX_RECORDS == waiting.MAX_RECORDS
+    for name in ("MAX_RECORDS", "MAX_REQUEST_BYTES", "READ_AHEAD_BYTES"):
+        assert getattr(simulated_producer, name) == getattr(waiting, name), name
     for name in ("IN_FLIGHT", "ATTEMPTS", "BACKOFF_S", "BACKOFF_LIMIT_S"):
         assert getattr(simulated_producer, name) == getattr(putter, name), name
+
+
+def test_a_producer_of_large_records_fills_requests_and_holds_records_by_their_bytes() -> None:
+    producer = simulated_producer.Producer([1_000], 1024 * 1024, 1, random.Random(1))
+    requests = [producer.request(0.0) for _ in range(5)]
+
+    assert [portions and portions[0].records for portions in requests] == [10, 10, 10, 10, None]
+    assert requests[0]
+    assert producer.answered(requests[0][0], 10, 0.0) == 0
+    producer.in_flight -= 1
+    assert producer.request(0.0) is None, "40 MiB are under way or refused"
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(1, 80)), max_size=20))
@@ -77,9 +91,17 @@ def test_parts_add_up_to_the_whole(total: int, weights: list[int]) -> None:
 def test_a_table_gives_so_many_units_a_second_and_what_it_saved() -> None:
     table = Table(100, saved_s=1)
 
-    assert table.take(250, 0.0) == 100
-    assert table.take(250, 0.5) == 50
-    assert table.take(250, 60.0) == 100, "no more than a second's worth is saved"
+    assert table.take(250, 1, 0.0) == 100
+    assert table.take(250, 1, 0.5) == 50
+    assert table.take(250, 1, 60.0) == 100, "no more than a second's worth is saved"
+
+
+def test_a_table_takes_an_item_whole_or_not_at_all() -> None:
+    table = Table(1, saved_s=300)
+
+    assert table.take(3, 147, 0.0) == 2
+    assert table.take(1, 147, 100.0) == 0, "6 units were left, and 100 have come since"
+    assert table.take(1, 147, 141.0) == 1
 
 
 def test_a_timeline_keeps_its_sums_when_it_runs_out_of_room() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from ops.scenario import Load, Settings
+from ops.simulated_plot import backlog
 from tests.simulating import STEADY, UNLIMITED, ran
 
 
@@ -32,6 +33,26 @@ def test_a_shard_takes_a_thousand_records_a_second_and_refuses_the_rest() -> Non
     assert result.put_throttles > 1_000
     assert result.drained_s > 9.0  # a second's worth may come at once
     assert result.rejected == 0
+
+
+def test_aggregated_events_count_as_records_for_shards_and_as_events_for_the_table() -> None:
+    load = Load(burst=24_000, events_a_record=24)
+    result = ran(replace(STEADY, shards=1), load)
+    tight = ran(replace(STEADY, shards=1, write_units_s=1_000), load)
+
+    assert result.stored == result.events == 24_000
+    assert sum(moment.stored for moment in result.timeline) == 24_000
+    # 1,000 records of 23.5 KB take a shard 22.7 s, of which one comes at once.
+    assert load.record_bytes == 20 + 11 + 24 * (972 + 21)
+    assert 21 < result.drained_s < 30
+    assert result.records_given == 1_000
+    assert tight.drained_s > 23
+
+
+def test_a_burst_that_fills_no_record_is_rounded_up_to_whole_ones() -> None:
+    result = ran(STEADY, Load(burst=25, events_a_record=24))
+
+    assert result.stored == result.events == 48
 
 
 def test_a_shard_takes_a_megabyte_a_second_of_larger_records() -> None:
@@ -76,11 +97,51 @@ def test_a_burst_in_an_even_flow_is_stored_long_before_the_flow_ends() -> None:
     assert 119 < result.drained_s < 123
 
 
+@pytest.mark.parametrize("events_a_day", [1_000, 10_000, 100_000, 1_000_000])
+def test_a_small_even_flow_makes_a_burst_no_later(events_a_day: int) -> None:
+    burst = Load(burst=1_000, burst_at=600)
+    alone, beside = (
+        ran(STEADY, burst),
+        ran(STEADY, replace(burst, events_s=events_a_day / 86_400, seconds=1_800)),
+    )
+
+    assert alone.burst_stored_s is not None
+    assert beside.burst_stored_s is not None
+    assert beside.burst_stored_s == pytest.approx(alone.burst_stored_s, abs=STEADY.poll_s)
+
+
+def test_a_burst_is_stored_when_its_last_event_is_and_not_when_as_many_others_are() -> None:
+    # Two of three keys are on one shard, which takes in 20,000 of the burst beside 400 a second of the flow.
+    result = ran(replace(STEADY, shards=2), Load(events_s=600, seconds=100, burst=30_000, keys=3))
+
+    assert result.burst_stored_s is not None
+    assert result.burst_stored_s > (20_000 - 1_000) / (1_000 - 400)
+
+
 def test_what_cannot_be_written_in_time_is_reported_and_written_later() -> None:
     result = ran(replace(STEADY, timeout_s=5.0, write_units_s=100), Load(burst=2_000))
 
     assert result.partial_invocations > 0
     assert result.stored == 2_000
+
+
+def test_a_table_that_takes_less_than_an_event_a_second_stores_it_from_what_it_saves_up() -> None:
+    slow = replace(STEADY, shards=1, timeout_s=60.0, write_units_s=2, saved_s=300)
+    result = ran(slow, Load(burst=4, event_bytes=300_000))
+
+    # 294 units each, of which 600 are there at first: the last ones are there after 288 s.
+    assert result.stored == 4
+    assert 288 < result.drained_s < 320
+    assert result.partial_invocations > 3
+
+
+def test_an_event_that_no_invocation_can_write_ends_as_a_dead_letter() -> None:
+    slow = replace(STEADY, shards=1, timeout_s=10.0, retry_attempts=1, write_units_s=1, saved_s=300)
+    result = ran(slow, Load(burst=2, event_bytes=300_000))
+
+    # The second one waits for 288 units: twice 10 s bring it 20.
+    assert (result.stored, result.dead_lettered) == (1, 1)
+    assert result.partial_invocations == 3
 
 
 def test_a_crash_halves_the_batch_and_loses_nothing() -> None:
@@ -95,6 +156,23 @@ def test_a_record_that_crashes_every_time_ends_as_a_dead_letter() -> None:
 
     assert result.dead_lettered > 100
     assert result.stored + result.dead_lettered == 200
+
+
+def test_a_record_is_tried_again_as_often_as_is_said() -> None:
+    result = ran(replace(UNLIMITED, handler_s=1.0, timeout_s=0.001, retry_attempts=2_000), Load(burst=1))
+
+    assert result.dead_lettered == 1
+    assert result.invocations == 2_001
+
+
+def test_what_is_given_up_is_left_until_then() -> None:
+    load = Load(burst=40)
+    result = ran(replace(UNLIMITED, shards=1, handler_s=70.0, timeout_s=60.0, retry_attempts=0), load)
+    left = backlog(load, result)
+
+    assert result.dead_lettered == 40
+    assert left[0][1] == 40, "nothing is given up before a minute has passed"
+    assert left[-1][1] == 0
 
 
 def test_an_invocation_past_its_timeout_is_ended_and_nothing_of_it_stored() -> None:
@@ -180,3 +258,8 @@ def test_keys_on_one_shard_wait_for_each_other() -> None:
 def test_a_pipeline_that_could_never_finish_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="|".join(wrong)):
         Settings(**wrong)  # type: ignore[arg-type]  # an int or a float, by name
+
+
+def test_a_table_that_never_has_the_units_of_one_event_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"needs 2 write units at once, the table never has more than 1$"):
+        ran(replace(STEADY, write_units_s=1), Load(burst=1, event_bytes=1_000))

@@ -35,6 +35,7 @@ loads = st.builds(
     burst=st.integers(0, 5_000),
     burst_at=st.floats(0, 20),
     event_bytes=st.integers(1, 3_000),
+    events_a_record=st.sampled_from([1, 1, 2, 24]),
     keys=st.one_of(st.none(), st.integers(1, 500)),
 )
 
@@ -48,6 +49,7 @@ def test_every_event_ends_stored_rejected_or_as_a_dead_letter(
 
     assert result.stored + result.rejected + result.dead_lettered == load.events
     assert sum(moment.stored for moment in result.timeline) == result.stored
+    assert sum(moment.given_up for moment in result.timeline) == result.rejected + result.dead_lettered
     assert sum(moment.invocations for moment in result.timeline) == result.invocations
     assert result.concurrency <= min(pipeline.concurrency, pipeline.shards * pipeline.parallelization)
     assert result == ran(pipeline, load, seed), "the same seed gives the same run"
