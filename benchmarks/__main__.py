@@ -21,8 +21,8 @@ NAMES = ("ingest", "write_units", "lookup", "cold", "memory", "producer", "trick
 
 EXAMPLES = """\
 examples:
-  # everything, as docs/performance.md shows it (a little over twenty minutes)
-  python -m benchmarks --json > docs/performance.ndjson
+  # everything, and what docs/performance.md shows of it (a little over twenty minutes)
+  python -m benchmarks --write docs
 
   # two of them, five runs each
   python -m benchmarks ingest lookup --runs 5
@@ -30,7 +30,7 @@ examples:
   # does it still run? (two minutes; small sizes, nothing is judged)
   python -m benchmarks --quick
 
-  # tables and charts of docs/performance.md from that run
+  # tables and charts of docs/performance.md from the run that is kept beside it
   python -m benchmarks --from docs/performance.ndjson --write docs
 
 exit codes:
@@ -76,7 +76,10 @@ def parser() -> argparse.ArgumentParser:
         "--from", dest="kept", type=Path, metavar="FILE", help="what `--json` printed, instead of running"
     )
     top.add_argument(
-        "--write", type=Path, metavar="DIR", help="write the charts, and the tables of performance.md, there"
+        "--write",
+        type=Path,
+        metavar="DIR",
+        help="write the charts, the tables of performance.md and the run that has them all there",
     )
     return top
 

@@ -1,5 +1,6 @@
-"""The tables of docs/performance.md, written from a run's lines so that they cannot drift from it."""
+"""The tables of docs/performance.md, and the run beside it that they are of: written together."""
 
+import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -13,11 +14,20 @@ _TABLE = re.compile(r"(<!-- figures: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 
 def write(lines: Sequence[Line], directory: Path) -> Iterator[Path]:
-    """Replace the tables in the directory's performance.md, if it has one; yields its path."""
+    """Replace the tables in the directory's performance.md, if it has one; a run that has them all is kept.
+
+    Yields what was written.
+    """
     path = directory / NAME
-    if path.is_file():
-        path.write_text(filled(path.read_text(encoding="utf-8"), lines), encoding="utf-8")
-        yield path
+    if not path.is_file():
+        return
+    text = path.read_text(encoding="utf-8")
+    path.write_text(filled(text, lines), encoding="utf-8")
+    yield path
+    if {match[2] for match in _TABLE.finditer(text)} <= {line["benchmark"] for line in lines}:
+        kept = path.with_suffix(".ndjson")
+        kept.write_text("".join(f"{json.dumps(line)}\n" for line in lines), encoding="utf-8")
+        yield kept
 
 
 def filled(text: str, lines: Sequence[Line]) -> str:

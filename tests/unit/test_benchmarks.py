@@ -252,3 +252,17 @@ def test_a_table_is_replaced_and_the_words_around_it_are_kept() -> None:
     assert filled.endswith("<!-- end -->\nafter <!-- figures: spike -->\n<!-- end -->")
     assert "stale" not in filled
     assert document.filled(filled, lines) == filled
+
+
+def test_a_run_is_kept_beside_the_page_when_it_has_all_of_its_tables(tmp_path: Path) -> None:
+    page = tmp_path / document.NAME
+    page.write_text("<!-- figures: cold -->\n<!-- end -->\n<!-- figures: spike -->\n<!-- end -->\n")
+    cold = {"benchmark": "cold", "contender": "ours", "ms": 1.0}
+    spike = {"benchmark": "spike", "contender": "ours", "seconds": 2.0}
+
+    assert list(document.write([cold], tmp_path)) == [page]
+    assert list(document.write([cold, spike], tmp_path)) == [page, tmp_path / "performance.ndjson"]
+
+    kept = [json.loads(row) for row in (tmp_path / "performance.ndjson").read_text().splitlines()]
+    assert kept == [cold, spike]
+    assert "| ours | 2 |" in page.read_text()
