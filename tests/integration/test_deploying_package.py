@@ -11,8 +11,10 @@ import pytest
 
 from cli.exits import EXIT_FAILED, EXIT_OK
 from local import endpoint
+from ops.__main__ import parser
 from tests import deploying
 from tests.deploying import ON_THE_ENDPOINT, Ran, Terminal, asked, commands
+from tests.parsers import leaves_of
 from tests.processes import until
 
 BUCKET = {"BUCKET": "deployments"}
@@ -288,3 +290,32 @@ def test_the_endpoint_s_own_mappings_take_failures_as_the_page_says(stage: Stage
     assert until(lambda: log.read_text().count(failed) > 1)
     given_up = stage.does("python -m ops dead-letters list --counts --stage prod")
     assert given_up.startswith("lifecycle-prod-dead-letters: 0 waiting, 0 in flight\n")
+
+
+#: Nouns of `python -m ops` about what is deployed; the examples of the others are run with their own tests.
+OF_DEPLOYED = {"mapping", "package", "policies", "token", "doctor", "stack"}
+
+
+def test_the_examples_of_the_help_work_on_a_deployed_stage(stage: Stage) -> None:
+    """All of them on this stage, whichever they name."""
+    examples = [
+        line.strip().replace("--stage dev", "--stage prod")
+        for leaf in leaves_of(parser())
+        for line in (leaf.epilog or "").splitlines()
+        if line.startswith("  python -m ops ") and line.split()[3] in OF_DEPLOYED
+    ]
+    adopting = [each for each in examples if " adopt " in each]
+    assert (len(examples), len(adopting)) == (16, 2)
+    stage.makes_a_token()
+    stage.is_deployed()
+
+    for example in examples:
+        if example not in adopting:
+            # What doctor finds wrong with the endpoint, the page says.
+            wanted = EXIT_FAILED if " doctor " in example else EXIT_OK
+            ran = stage.types(example)
+            assert ran.returncode == wanted, f"{example}\n{ran.stdout}{ran.stderr}"
+    for command in commands("The whole stage"):
+        stage.does(command)
+    for example in adopting:
+        assert "Events" in stage.does(example)
