@@ -5,8 +5,6 @@ import shutil
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -17,6 +15,7 @@ import pytest
 from chalicelib import settings
 from chalicelib.errors import ConfigurationError
 from ops import functions, package
+from tests.deploying import asked
 from tests.e2e.conftest import STAGE, deploy
 
 #: Measured 2.0 MB.  Lambda unpacks it at every cold start.
@@ -138,23 +137,12 @@ def test_what_is_packaged_keeps_events_and_answers_only_who_may_ask(
         )
     kinesis.put_record(StreamName=settings.stream_name(), Data=b"no event", PartitionKey="SN-BROKEN")
 
-    _until(lambda: len(_get(f"{api}products/SN-PACKAGED", token)[1].get("history", [])) == 3)
+    _until(lambda: len(asked(f"{api}products/SN-PACKAGED", token)[1].get("history", [])) == 3)
     _until(lambda: _quarantined() == {"not_json"})
 
-    assert _get(f"{api}products/SN-PACKAGED")[0] == 401
-    assert _get(f"{api}products/SN-PACKAGED", token + "x")[0] == 403
-    assert _get(f"{api}health")[0] == 200
-
-
-def _get(url: str, token: str | None = None) -> tuple[int, dict[str, Any]]:
-    request = urllib.request.Request(url)
-    if token is not None:
-        request.add_header("Authorization", f"Bearer {token}")
-    try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
-            return answer.status, json.load(answer)
-    except urllib.error.HTTPError as refused:
-        return refused.code, json.load(refused)
+    assert asked(f"{api}products/SN-PACKAGED")[0] == 401
+    assert asked(f"{api}products/SN-PACKAGED", token + "x")[0] == 403
+    assert asked(f"{api}health")[0] == 200
 
 
 def _quarantined() -> set[str]:

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 import app
-from chalicelib import events, wiring
-from tests import dripping
+from chalicelib import wiring
+from tests import bugs, dripping
 from tests.dead_letters import Stream, sqs_event
 from tests.dripping import Line, nothing
 from tests.lambda_events import batch, sequence_numbers, wire
@@ -117,17 +117,10 @@ def test_a_record_whose_quarantine_drips_is_where_lambda_resumes(line: Line) -> 
 
 def test_a_bug_escapes_in_time_too(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
     line.drips = "BatchWriteItem".__eq__
-    decode = events.decode
+    bugs.on_product(monkeypatch, "SN-BUG")
 
-    def broken(data: bytes) -> events.Event:
-        if b'"n": 40' in data:
-            raise ZeroDivisionError("a bug of ours")
-        return decode(data)
-
-    monkeypatch.setattr(events, "decode", broken)
-
-    with pytest.raises(ZeroDivisionError):
-        process(batch(notes(60)))
+    with pytest.raises(KeyError, match="SN-BUG"):
+        process(batch([*notes(40), *notes(1, "SN-BUG"), *notes(20)]))
 
     assert line.dripping == 1
 

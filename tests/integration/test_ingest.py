@@ -19,7 +19,7 @@ from chalicelib.quarantine import Case, Quarantine
 from chalicelib.records import from_lambda_event
 from chalicelib.storage import Deadline
 from chalicelib.writers import Writers
-from tests import faults
+from tests import bugs, faults
 from tests.lambda_events import batch, record, sequence_numbers, wire
 
 
@@ -341,19 +341,10 @@ def test_a_mapping_that_does_not_listen_gets_an_exception_instead_of_a_report(cl
 def test_a_bug_escapes_loudly_after_the_requests_in_flight(
     tables: Tables, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from chalicelib import events
+    bugs.on_product(monkeypatch, "SN-BUG")
 
-    decode = events.decode
-
-    def broken(data: bytes) -> events.Event:
-        if b'"n": 40' in data:
-            raise ZeroDivisionError("a bug of ours")
-        return decode(data)
-
-    monkeypatch.setattr(events, "decode", broken)
-
-    with pytest.raises(ZeroDivisionError):
-        tables.ingest(batch(notes(60)))
+    with pytest.raises(KeyError, match="SN-BUG"):
+        tables.ingest(batch([*notes(40), *notes(1, "SN-BUG"), *notes(20)]))
 
     assert stored() == list(range(25))
 
