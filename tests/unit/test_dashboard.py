@@ -14,6 +14,7 @@ from local import dashboard
 from local.dashboard import Waiting
 from local.gauges import Gauges, Lines, Log, Logs, Rates, Shard, Totals, percentiles
 from local.observer import Invocation
+from local.serve import _late
 from tests.lambda_events import batch, wire
 
 NOW = 1_795_205_567.0
@@ -196,3 +197,13 @@ def test_percentiles_forget_what_is_older_than_a_minute() -> None:
 
 def _arrival(event: dict[str, list[dict[str, dict[str, float]]]]) -> float:
     return event["Records"][0]["kinesis"]["approximateArrivalTimestamp"]
+
+
+def test_without_a_terminal_a_line_says_what_the_function_does_not_get_done() -> None:
+    gauges = Gauges()
+    gauges.read(SHARD, 300, NOW - 12)
+    gauges.read("shardId-000000000002", 40, NOW - 3)
+    gauges.processed(SHARD, ["1"] * 100, NOW)
+
+    assert _late(gauges, NOW) == "; 240 in hand, the oldest for 12 s"
+    assert _late(gauges, NOW - 3) == ""  # nothing is late yet
