@@ -1,12 +1,12 @@
 """The deployed surface, and a map of it: what comes in, and who answers.
 
-    Kinesis stream      process_lifecycle       records -> history and quarantine   chalicelib/ingest.py
-    dead-letter queue   triage_dead_letters     pointers -> records -> verdicts     chalicelib/triage.py
-    REST API            /products/{serial}      what happened to this product       chalicelib/api.py
+    Kinesis stream      process_lifecycle       records -> history, quarantine   chalicelib/ingest/batch.py
+    dead-letter queue   triage_dead_letters     pointers -> records -> verdicts  chalicelib/triage/triage.py
+    REST API            /products/{serial}      what happened to this product    chalicelib/api/routes.py
                         /products/{serial}/events
-                        /                       a search box; pages come with       chalicelib/pages.py
+                        /                       a search box, as a page          chalicelib/api/pages.py
                         /assets/{name}
-                        /openapi.json           this API, described                 chalicelib/openapi.json
+                        /openapi.json           this API, described              chalicelib/api/openapi.json
                         /health
 
 Handlers translate and do nothing else.  Importing needs no environment and makes no AWS call.
@@ -35,13 +35,14 @@ _caller: ContextVar[str] = ContextVar("caller")
 @app.middleware("http")
 def finish(request: Request, get_response: Callable[[Request], Response]) -> Response:
     """Every answer's common part, Chalice's own refusals included."""
-    from chalicelib import api, observability
+    from chalicelib.api import routes
+    from chalicelib.telemetry import logs
 
     started = time.monotonic()
     _request.set(request)
     _caller.set("")
-    response = api.finished(request, get_response)
-    observability.answered(request, response.status_code, _caller.get(), time.monotonic() - started)
+    response = routes.finished(request, get_response)
+    logs.answered(request, response.status_code, _caller.get(), time.monotonic() - started)
     return response
 
 
@@ -51,14 +52,17 @@ def finish(request: Request, get_response: Callable[[Request], Response]) -> Res
 @app.on_kinesis_record(stream=settings.stream_name(), batch_size=500, starting_position="TRIM_HORIZON")
 def process_lifecycle(event: KinesisEvent) -> dict[str, Any]:
     """Keep a batch of lifecycle events; answer with the partial batch response."""
-    from chalicelib import ingest, observability, one_core, records, wiring
-    from chalicelib.storage import Deadline
+    from chalicelib import cpu_affinity, wiring
+    from chalicelib.ingest import batch
+    from chalicelib.stream import records
+    from chalicelib.tables.errors import Deadline
+    from chalicelib.telemetry import logs
 
     started = time.monotonic()
     context: Any = event.context  # Lambda's, though Chalice's types call it a dict
     lambda_event = event.to_dict()
-    with one_core.staying(wiring.core()):
-        outcome = ingest.ingest(
+    with cpu_affinity.staying(wiring.core()):
+        outcome = batch.ingest(
             records.from_lambda_event(lambda_event),
             wiring.history(),
             wiring.quarantine(),
@@ -66,8 +70,8 @@ def process_lifecycle(event: KinesisEvent) -> dict[str, Any]:
             wiring.writers(),
         )
     seconds = time.monotonic() - started
-    observability.batch_done(lambda_event, outcome, seconds, context.aws_request_id)
-    return ingest.partial_response(outcome, settings.partial_responses())
+    logs.batch_done(lambda_event, outcome, seconds, context.aws_request_id)
+    return batch.partial_response(outcome, settings.partial_responses())
 
 
 # One message an invocation: a wide range may need all of its time, and a message that waited behind it
@@ -76,8 +80,9 @@ def process_lifecycle(event: KinesisEvent) -> dict[str, Any]:
 @app.on_sqs_message(queue=settings.dead_letter_queue(), batch_size=1, maximum_concurrency=2)
 def triage_dead_letters(event: SQSEvent) -> dict[str, Any]:
     """Give every record that a dead letter points to its verdict; answer with the partial batch response."""
-    from chalicelib import triage, wiring
-    from chalicelib.storage import Deadline
+    from chalicelib import wiring
+    from chalicelib.tables.errors import Deadline
+    from chalicelib.triage import triage
 
     context: Any = event.context  # Lambda's, though Chalice's types call it a dict
     deadline = Deadline(context.get_remaining_time_in_millis() / 1000)
@@ -95,57 +100,60 @@ def triage_dead_letters(event: SQSEvent) -> dict[str, Any]:
 @app.route("/products/{serial}", methods=READING)
 def product(serial: str) -> Response:
     """What happened to this product: its status, what is odd, and its newest events."""
-    from chalicelib import api, wiring
+    from chalicelib import wiring
+    from chalicelib.api import routes
 
-    with api.http_errors():
-        return api.product(_authenticated(), serial, wiring.history_for_reading())
+    with routes.http_errors():
+        return routes.product(_authenticated(), serial, wiring.history_for_reading())
 
 
 @app.route("/products/{serial}/events", methods=READING)
 def product_events(serial: str) -> Response:
     """A product's events page by page, by type, time and order."""
-    from chalicelib import api, wiring
+    from chalicelib import wiring
+    from chalicelib.api import routes
 
-    with api.http_errors():
-        return api.product_events(_authenticated(), serial, wiring.history_for_reading())
+    with routes.http_errors():
+        return routes.product_events(_authenticated(), serial, wiring.history_for_reading())
 
 
 @app.route("/health", methods=READING)
 def health() -> Response:
     """Whether the history answers."""
-    from chalicelib import api, wiring
+    from chalicelib import wiring
+    from chalicelib.api import routes
 
-    return api.health(wiring.history_for_reading())
+    return routes.health(wiring.history_for_reading())
 
 
 @app.route("/", methods=READING)
 def home() -> Response:
     """Where a person begins."""
-    from chalicelib import api
+    from chalicelib.api import routes
 
-    with api.http_errors():
-        return api.home(_request.get())
+    with routes.http_errors():
+        return routes.home(_request.get())
 
 
 @app.route("/assets/{name}", methods=READING)
 def asset(name: str) -> Response:
     """What pages are made of."""
-    from chalicelib import api
+    from chalicelib.api import routes
 
-    return api.asset(name)
+    return routes.asset(name)
 
 
 @app.route("/openapi.json", methods=READING)
 def openapi() -> Response:
     """This API, described for programs."""
-    from chalicelib import api
+    from chalicelib.api import routes
 
-    return api.openapi()
+    return routes.openapi()
 
 
 def _authenticated() -> Request:
     """The request, once it is known who asks.  Whatever answers with product data takes it from here."""
-    from chalicelib import auth
+    from chalicelib.api import auth
 
     request = _request.get()
     _caller.set(auth.check(request.headers))

@@ -12,8 +12,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks import bars, measure, report
-from benchmarks.measure import ContenderError, Line, Plan
+from benchmarks.harness import bars, measure, report
+from benchmarks.harness.measure import ContenderError, Line, Plan
 from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE
 
 #: In the order they are run; the long ones last.
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     if args.write is not None:
-        from benchmarks import charts, document
+        from benchmarks.harness import charts, document
 
         for path in [*charts.write(lines, args.write), *document.write(lines, args.write)]:
             _say(f"written: {path}")

@@ -9,8 +9,9 @@ import sys
 import time
 from collections.abc import Iterator
 
-from benchmarks import dataset, measure
-from benchmarks.measure import Line, Plan
+from benchmarks.harness import dataset, measure
+from benchmarks.harness.measure import Line, Plan
+from cli.paths import ROOT
 
 #: A start takes a third of a second and varies more than anything else here.
 STARTS_A_RUN, QUICK_STARTS = 5, 2
@@ -56,7 +57,7 @@ def _seconds(url: str, script: str, *arguments: str) -> float:
     started = time.perf_counter()
     with subprocess.Popen(
         [sys.executable, "-c", f"{script}\nimport os\nos.write(2, b'!')", *arguments],
-        cwd=measure.ROOT,
+        cwd=ROOT,
         env=measure.child_environment(url),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

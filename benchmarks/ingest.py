@@ -9,8 +9,9 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks import contenders, dataset, measure
-from benchmarks.measure import Line, Plan
+from benchmarks import contenders
+from benchmarks.harness import dataset, measure
+from benchmarks.harness.measure import Line, Plan
 
 EVENTS, QUICK_EVENTS = 20_000, 4_000
 EVENTS_A_PRODUCT = 10

@@ -10,8 +10,9 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from benchmarks import contenders, dataset, measure
-from benchmarks.measure import Line, Plan
+from benchmarks import contenders
+from benchmarks.harness import dataset, measure
+from benchmarks.harness.measure import Line, Plan
 from producer.lives import lives
 
 HISTORIES, QUICK_HISTORIES = (10, 1_000, 100_000), (10, 1_000)

@@ -16,8 +16,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks import contenders, dataset, measure
-from benchmarks.measure import Line, Plan
+from benchmarks import contenders
+from benchmarks.harness import dataset, measure
+from benchmarks.harness.measure import Line, Plan
+from cli.paths import ROOT
 
 MEMORY_MB = (128, 512, 1024, 1769)
 WHOLE_CPU_MB = 1769
@@ -76,10 +78,10 @@ def _ms(handle: contenders.Handler, event: dict[str, Any]) -> float:
 
 def _limited(url: str, memory_mb: int, events: int) -> dict[str, float]:
     environment = measure.child_environment(url, AWS_LAMBDA_FUNCTION_MEMORY_SIZE=str(memory_mb))
-    command = [sys.executable, "-m", "benchmarks.child", "benchmarks.memory:timed"]
+    command = [sys.executable, "-m", "benchmarks.harness.child", "benchmarks.memory:timed"]
     with subprocess.Popen(
         [*command, json.dumps({"events": events})],
-        cwd=measure.ROOT,
+        cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

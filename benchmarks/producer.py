@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 
-from benchmarks import dataset, endpoint, measure
-from benchmarks.measure import Line, Plan
+from benchmarks.harness import dataset, endpoint, measure
+from benchmarks.harness.measure import Line, Plan
 from producer.aggregate import UNIT_BYTES, Aggregator, open_shards
 from producer.entry import Entry, event_entry, size_of
 from producer.lives import lives

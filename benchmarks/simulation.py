@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import boto3
 from botocore.config import Config
 
-from benchmarks import dataset, endpoint, measure
-from benchmarks.measure import Line, Plan
-from ops import simulated_producer
-from ops.scenario import Load, Settings
-from ops.simulation import simulate
+from benchmarks.harness import dataset, endpoint, measure
+from benchmarks.harness.measure import Line, Plan
+from ops.planning.simulation import producer
+from ops.planning.simulation.engine import simulate
+from ops.planning.simulation.scenario import Load, Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -100,7 +100,7 @@ def calibrated(burst: dict[str, Any]) -> Calibration:
     # What the local mapping does between two invocations, most of it reading: AWS's pollers do it beside
     # them.  The mean, because one read serves several invocations.
     handler_s += statistics.mean(between)
-    in_flight = simulated_producer.IN_FLIGHT * simulated_producer.MAX_RECORDS
+    in_flight = producer.IN_FLIGHT * producer.MAX_RECORDS
     put_s = burst["seconds_produce"] * in_flight / burst["events"]
     return Calibration(handler_s, record_s, max(0.0, cold_start_s), put_s)
 
@@ -134,9 +134,11 @@ def burst(events: int, is_limited: bool) -> dict[str, Any]:
     """Runs in a process of its own, which is the pipeline's: puts the events and waits for their end."""
     from app import app
     from chalicelib import settings
-    from local import demo, mapping_settings, pipeline
-    from local.measure import Stopwatch
-    from local.observer import Invocation
+    from local import pipeline
+    from local.commands import demo
+    from local.event_sources import settings as mapping_settings
+    from local.event_sources.observer import Invocation
+    from local.observers.counters import Stopwatch
     from producer.entry import Entry, event_entry
     from producer.putter import Putter
 

@@ -14,8 +14,9 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from benchmarks import contenders, dataset, endpoint, measure
-from benchmarks.measure import Line, Plan
+from benchmarks import contenders
+from benchmarks.harness import dataset, endpoint, measure
+from benchmarks.harness.measure import Line, Plan
 
 EVENTS, QUICK_EVENTS = (100_000, 200_000), (2_000, 4_000)
 EVENTS_A_PRODUCT = 10
@@ -47,8 +48,9 @@ def run(plan: Plan) -> Iterator[Line]:
 def ours(events: int) -> dict[str, float]:
     """Runs in a process of its own, which is the pipeline's."""
     from chalicelib import settings
-    from local import aws, demo, pipeline
-    from local.measure import Stopwatch
+    from local import aws, pipeline
+    from local.commands import demo
+    from local.observers.counters import Stopwatch
     from producer.entry import Entry, event_entry
     from producer.putter import Putter
 

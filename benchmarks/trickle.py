@@ -16,9 +16,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import contenders, dataset, endpoint, measure
-from benchmarks.measure import Line, Plan
-from local.measure import Counter
+from benchmarks import contenders
+from benchmarks.harness import dataset, endpoint, measure
+from benchmarks.harness.measure import Line, Plan
+from local.observers.counters import Counter
 
 RATE = 8.0
 SECONDS, QUICK_SECONDS = 30, 5

@@ -4,8 +4,9 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from benchmarks import contenders, dataset, endpoint, measure
-from benchmarks.measure import Line, Plan
+from benchmarks import contenders
+from benchmarks.harness import dataset, endpoint, measure
+from benchmarks.harness.measure import Line, Plan
 
 EVENTS, QUICK_EVENTS = 1_000, 100
 

@@ -19,7 +19,7 @@
     │   └── UnavailableError
     └── UnfinishedBatchError        Lambda: by delivering the batch again
 
-The branch says who acts.  botocore's errors stop at `storage.py`; a bug of ours has no class here,
+The branch says who acts.  botocore's errors stop at `tables/errors.py`; a bug of ours has no class here,
 so that it escapes loudly.
 """
 

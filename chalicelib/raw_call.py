@@ -4,7 +4,7 @@ The only place where botocore does neither itself.  Its serializer and its parse
 item in Python, which costs more than everything else that happens to an event or to a lookup; msgspec does
 the same in C, from structs and into structs.  botocore's `before-call` hook puts the request's body in place,
 `before-parse` hands the answer's over, and endpoint, signature, timeouts, retries and errors stay botocore's.
-`tests/integration/test_raw_call.py` proves that what goes over the wire is, as JSON, what plain
+`tests/integration/chalicelib/test_raw_call.py` proves that what goes over the wire is, as JSON, what plain
 boto3 would send.
 """
 

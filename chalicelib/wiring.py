@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
     from mypy_boto3_kinesis.client import KinesisClient
 
-    from chalicelib.history import History
-    from chalicelib.quarantine import Quarantine
-    from chalicelib.writers import Writers
+    from chalicelib.ingest.writers import Writers
+    from chalicelib.tables.history import History
+    from chalicelib.tables.quarantine import Quarantine
 
 #: A thread that writes for each so many MB of the function's memory.  Lambda gives a whole CPU for 1,769 MB,
 #: which makes a request of 25 events in three quarters of a millisecond; so one thread for 32 MB keeps the
@@ -38,7 +38,7 @@ READ_TIMEOUT_S = 2.0
 @cache
 def history() -> "History":
     """The history table as ingest and triage write it."""
-    from chalicelib.history import History
+    from chalicelib.tables.history import History
 
     return History(_writing_client(), settings.history_table())
 
@@ -46,7 +46,7 @@ def history() -> "History":
 @cache
 def history_for_reading() -> "History":
     """The history table as the API reads it: retried by botocore, because a person waits."""
-    from chalicelib.history import History
+    from chalicelib.tables.history import History
 
     return History(_reading_client(), settings.history_table())
 
@@ -54,7 +54,7 @@ def history_for_reading() -> "History":
 @cache
 def quarantine() -> "Quarantine":
     """The quarantine table."""
-    from chalicelib.quarantine import Quarantine
+    from chalicelib.tables.quarantine import Quarantine
 
     return Quarantine(_writing_client(), settings.quarantine_table())
 
@@ -62,7 +62,7 @@ def quarantine() -> "Quarantine":
 @cache
 def writers() -> "Writers":
     """The threads that requests in flight run on."""
-    from chalicelib.writers import Writers
+    from chalicelib.ingest.writers import Writers
 
     return Writers(writers_for(settings.memory_mb()), core())
 
@@ -70,9 +70,9 @@ def writers() -> "Writers":
 @cache
 def core() -> frozenset[int]:
     """The core of the writers and of the thread that decodes for them; empty where none can be chosen."""
-    from chalicelib import one_core
+    from chalicelib import cpu_affinity
 
-    return one_core.drawn()
+    return cpu_affinity.drawn()
 
 
 def writers_for(memory_mb: int) -> int:
@@ -117,7 +117,7 @@ def reset() -> None:
 
 @cache
 def _writing_client() -> "DynamoDBClient":
-    # One attempt: chalicelib.storage.Deadline does the retrying, it knows how much time is left.
+    # One attempt: chalicelib.tables.errors.Deadline does the retrying, it knows how much time is left.
     client: DynamoDBClient = _client("dynamodb", WRITE_TIMEOUT_S, attempts=1)
     return client
 

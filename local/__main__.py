@@ -16,7 +16,7 @@ from chalicelib.errors import ConfigurationError, LifecycleError
 from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
 
 if TYPE_CHECKING:
-    from local.serve import Home
+    from local.commands.serve import Home
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # argparse has no public name for it
 
@@ -83,8 +83,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     from botocore.exceptions import BotoCoreError, ClientError
 
-    from local.audit import AuditError
-    from local.endpoint import EndpointError
+    from local.commands.audit import AuditError
+    from local.emulator.process import EndpointError
     from local.pipeline import PipelineError
     from local.stack import StackError
 
@@ -103,14 +103,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(args: argparse.Namespace) -> int:
     # Imported here: neither --help nor a wrong option needs boto3, rich and faker.
     if args.command == "demo":
-        from local import demo
+        from local.commands import demo
 
         return demo.run(args)
     if args.command == "demo-failures":
-        from local import demo_failures
+        from local.commands import demo_failures
 
         return demo_failures.run(args)
-    from local import faults, serve
+    from local.commands import serve
+    from local.faults import switchboard
 
     home = serve.Home(args.home or serve.default_home())
     if args.command == "reset":
@@ -123,7 +124,7 @@ def _run(args: argparse.Namespace) -> int:
             endpoint_port=args.endpoint_port or None,
             as_json=args.json,
             say=serve.to_stderr,
-            to_go_wrong=faults.combined(args.fault) if args.fault else None,
+            to_go_wrong=switchboard.combined(args.fault) if args.fault else None,
             seed=args.seed,
             shard_limits=args.shard_limits,
         )
@@ -133,7 +134,7 @@ def _run(args: argparse.Namespace) -> int:
 
 
 def _reset(args: argparse.Namespace, home: "Home") -> int:
-    from local import serve
+    from local.commands import serve
 
     done: list[str] = []
 
@@ -247,10 +248,10 @@ def _bad_days(command: argparse.ArgumentParser) -> None:
 
 
 def _fault(text: str) -> tuple[str, Any]:
-    from local import faults
+    from local.faults import switchboard
 
     try:
-        return faults.fault(text)
+        return switchboard.fault(text)
     except ValueError as exc:
         raise argparse.ArgumentTypeError(str(exc)) from exc
 

@@ -11,7 +11,6 @@ import os
 import sys
 import threading
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 from chalice.cli.factory import CLIFactory
@@ -19,14 +18,13 @@ from chalice.deploy.validate import validate_routes
 from chalice.local import LocalDevServer, create_local_server
 
 from cli.exits import EXIT_OK, EXIT_UNAVAILABLE
+from cli.paths import ROOT
 from local.gateway import GatewayHandler
 
 HOST = "127.0.0.1"
 
 #: Callers that may arrive together; http.server's own 5 are fewer than a browser's connections.
 BACKLOG = 128
-
-ROOT = Path(__file__).resolve().parent.parent
 
 
 class Handler(GatewayHandler):

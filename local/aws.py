@@ -15,7 +15,7 @@ from botocore.exceptions import ConnectionError, HTTPClientError
 
 import cli.stage
 from chalicelib import wiring
-from local.endpoint import HOST, Endpoint, EndpointError, at
+from local.emulator.process import HOST, Endpoint, EndpointError, at
 
 
 def given_endpoint() -> Endpoint | None:

@@ -18,22 +18,25 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from chalicelib import settings
-from local import endpoint, faults, mapping_settings, stack
+from cli.paths import ROOT
+from local import stack
 from local.aws import answering, client, environment, given_endpoint, use
-from local.checkpoints import Checkpoints
-from local.endpoint import Endpoint
-from local.faults import Switchboard
-from local.kinesis_mapping import KinesisMapping
-from local.observer import Observer
-from local.sandbox import SandboxPool
-from local.sqs_mapping import SqsMapping
+from local.emulator import process as endpoint
+from local.emulator.process import Endpoint
+from local.event_sources import settings as mapping_settings
+from local.event_sources.checkpoints import Checkpoints
+from local.event_sources.kinesis import KinesisMapping
+from local.event_sources.observer import Observer
+from local.event_sources.sqs import SqsMapping
+from local.faults import switchboard as faults
+from local.faults.switchboard import Switchboard
+from local.sandbox.pool import SandboxPool
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_sqs import SQSClient
 
-ROOT = Path(__file__).resolve().parent.parent
 
 #: How often an idle shard is read, unless a plan says.  Lambda does so once a second; a person at a laptop
 #: waits for it.
@@ -144,7 +147,7 @@ def running(plan: Plan, observer: Observer, say: Callable[[str], None]) -> Itera
         aws_url = aws.url
         if plan.shard_limits:
             options = ["--upstream", aws.url, "--port", str(port or 0)]
-            aws_url = _start_child("front", options, plan.logs / "front.log", stops)
+            aws_url = _start_child("emulator.front", options, plan.logs / "front.log", stops)
         pipeline = Pipeline(plan.stage, aws, aws_url, api_url, mapping)
         stops.callback(signal.signal, signal.SIGINT, signal.SIG_IGN)  # once is enough: stopping is under way
         yield pipeline
@@ -176,7 +179,7 @@ def _start_mappings(
     module, timeout_s = "app", on_stream.timeout_s
     board = plan.faults
     if board is not None:
-        module = "local.faulty_functions"
+        module = "local.faults.functions"
         told[faults.DIRECTORY_VARIABLE] = str(board.directory.resolve())
         if board.faults.timeout:
             timeout_s = min(timeout_s, faults.TIMEOUT_S)

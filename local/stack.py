@@ -1,7 +1,7 @@
 """The stack of `infra/resources.yaml` on an endpoint: created, updated, removed.
 
-The laptop and AWS are built from one description; `ops/stack.py` brings it to AWS, with a change set that
-somebody reads first.  Here nobody reads: data is disposable and alarms would wake nobody.
+The laptop and AWS are built from one description; `ops/deploy/stack.py` brings it to AWS, with a change set
+that somebody reads first.  Here nobody reads: data is disposable and alarms would wake nobody.
 """
 
 import time
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from chalicelib.settings import APP_NAME
-from cli import template
+from infra import template
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient

@@ -14,21 +14,21 @@ from collections.abc import Sequence
 from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED
 from ops.output import CommandError, say
 
-#: The nouns, each a module of this package with `add(nouns)`, in the order of the help.
+#: The modules of the nouns, each with `add(nouns)`, in the order of the help.
 NOUNS = (
-    "quarantine",
-    "dead_letters",
-    "replay",
-    "doctor",
-    "mapping",
-    "package",
-    "policies",
-    "stack",
-    "token",
-    "history",
-    "tail",
-    "plan",
-    "simulate",
+    "ops.records.quarantine",
+    "ops.records.dead_letters",
+    "ops.records.replay",
+    "ops.deploy.doctor",
+    "ops.deploy.mapping",
+    "ops.deploy.package",
+    "ops.deploy.policies",
+    "ops.deploy.stack",
+    "ops.deploy.token",
+    "ops.records.history",
+    "ops.records.tail",
+    "ops.planning.plan",
+    "ops.planning.simulate",
 )
 
 EPILOG = """\
@@ -49,10 +49,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     # Imported here: neither --help nor a wrong option needs boto3.
     from cli import stage
-    from ops import aws
+    from ops import clients
 
     try:
-        with aws.reported():
+        with clients.reported():
             stage.use(args.stage)
             code: int = args.run(args)
             sys.stdout.flush()
@@ -78,5 +78,5 @@ def parser() -> argparse.ArgumentParser:
     )
     nouns = top.add_subparsers(dest="noun", required=True, metavar="NOUN")
     for noun in NOUNS:
-        importlib.import_module(f"ops.{noun}").add(nouns)
+        importlib.import_module(noun).add(nouns)
     return top

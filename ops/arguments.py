@@ -10,8 +10,8 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib import events
-from ops import capacity
+from chalicelib.domain import events
+from ops.planning import capacity
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # argparse has no public name for it

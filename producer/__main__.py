@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-from chalicelib import events
+from chalicelib.domain import events
 from chalicelib.errors import ConfigurationError
 from cli.exits import EXIT_FAILED, EXIT_USAGE
 

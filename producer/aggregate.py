@@ -1,8 +1,8 @@
 """Many entries in one Kinesis record, in the Kinesis Producer Library's format.
 
 The only place that writes that format (awslabs/amazon-kinesis-producer, aggregation-format.md); who reads it
-is chalicelib/records.py.  A shard takes 1,000 records a second whatever their size, and a PUT payload unit
-of 25 KB is paid for whatever is in it: eighty events of 300 bytes fill one.
+is chalicelib/stream/records.py.  A shard takes 1,000 records a second whatever their size, and a PUT payload
+unit of 25 KB is paid for whatever is in it: eighty events of 300 bytes fill one.
 
 Entries are gathered by the shard that their partition keys hash to, and go there by an explicit hash key, so
 that they lie on the shards on which they would lie one by one.  All records for a shard have one partition
@@ -21,7 +21,7 @@ from functools import lru_cache
 from hashlib import md5
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib import records
+from chalicelib.stream import records
 from producer.entry import Entry, size_of
 
 if TYPE_CHECKING:

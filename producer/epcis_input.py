@@ -9,8 +9,8 @@ from typing import BinaryIO
 
 import msgspec
 
-from chalicelib import events
-from chalicelib.epcis import incoming
+from chalicelib.domain import events
+from chalicelib.epcis import capture
 from chalicelib.errors import ConfigurationError, InvalidEventError
 from producer.recorded import Line
 
@@ -27,18 +27,18 @@ def read(file: BinaryIO) -> Iterator[Line]:
     if len(data) > MAX_BYTES:
         raise ConfigurationError(f"the EPCIS document is larger than {MAX_BYTES} bytes; split its eventList")
     try:
-        found, contexts, sender = incoming.document_events(incoming.decode(data.decode("utf-8-sig")))
+        found, contexts, sender = capture.document_events(capture.decode(data.decode("utf-8-sig")))
     except RecursionError as exc:
         raise ConfigurationError("the EPCIS document is nested too deep") from exc
     except ValueError as exc:  # not UTF-8 and not JSON among them
         raise ConfigurationError(f"this is no EPCIS document: {exc}") from exc
     del data
     for number, event in enumerate(found, start=1):
-        for captured in incoming.capture(event, contexts, sender):
+        for captured in capture.capture(event, contexts, sender):
             yield _line(number, captured)
 
 
-def _line(number: int, captured: incoming.Captured) -> Line:
+def _line(number: int, captured: capture.Captured) -> Line:
     if captured.wire is None:
         return Line(number, None, captured.reason)
     try:

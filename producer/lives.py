@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from chalicelib import events as wire
+from chalicelib.domain import events as wire
 from producer.spelling import SERIALS, spelled_serial, spelled_time, spelled_uuid7
 from producer.world import Place, World, world
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from chalicelib import one_core
+from chalicelib import cpu_affinity
 from producer import refusals
 from producer.entry import Entry, refused_because
 from producer.refusals import StreamUnavailableError
@@ -96,7 +96,7 @@ class Putter:
         Raises StreamUnavailableError when going on is pointless.  Then, and on KeyboardInterrupt, what was
         read but not accepted stands in `report.unsent`, and the rest of `entries` has not been read.
         """
-        with one_core.staying():  # reading and generating entries is most of the work
+        with cpu_affinity.staying():  # reading and generating entries is most of the work
             return self._send(iter(entries))
 
     def _send(self, source: Iterator[Entry | None]) -> Report:

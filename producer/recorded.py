@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple, NoReturn
 
 import msgspec
 
-from chalicelib import events
+from chalicelib.domain import events
 from chalicelib.errors import ConfigurationError, InvalidEventError
 
 FORMATS = ("ndjson", "csv")

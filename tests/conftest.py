@@ -20,11 +20,15 @@ import hypothesis
 import pytest
 from chalice.test import Client
 
-from chalicelib import observability, wiring
-from local import endpoint, stack
+from chalicelib import wiring
+from chalicelib.telemetry import logs
+from local import stack
+from local.emulator import process
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
+
+pytest_plugins = ["tests.support.integration_fixtures", "tests.support.deployment_fixtures"]
 
 # How long one example takes says nothing on a machine that runs other things too.
 hypothesis.settings.register_profile("default", deadline=None, print_blob=True)
@@ -49,7 +53,7 @@ def endpoint_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     if url := os.environ.get("TEST_ENDPOINT_URL"):
         yield url
         return
-    running = endpoint.start(log_path=tmp_path_factory.mktemp("endpoint") / "log")
+    running = process.start(log_path=tmp_path_factory.mktemp("endpoint") / "log")
     yield running.url
     running.stop()
 
@@ -79,7 +83,7 @@ def _isolated() -> Iterator[None]:
     before = dict(os.environ)
     wiring.reset()
     # A logger's stream is the standard output of the test that built it; Powertools keeps it by service.
-    observability.logger.cache_clear()
+    logs.logger.cache_clear()
     for name in [name for name in logging.Logger.manager.loggerDict if name.startswith("lifecycle-")]:
         del logging.Logger.manager.loggerDict[name]
     yield

@@ -11,7 +11,7 @@ underscore itself is `_5F`.  In `gs1:`, which stands for GS1's own resolver, sla
 
 import re
 
-from chalicelib import events
+from chalicelib.domain import events
 from chalicelib.epcis.vocabulary import NAMESPACE
 
 _OURS = NAMESPACE + "serial:"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from chalicelib import events
+from chalicelib.domain import events
 
 #: The extension namespace, and the prefix that documents give it.
 NAMESPACE, PREFIX = "urn:x-lifecycle:", "lifecycle:"

@@ -1,0 +1,1 @@
+"""What all benchmarks share: child processes, a stub endpoint, data, measurement, reports and bars."""

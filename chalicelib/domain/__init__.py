@@ -1,0 +1,1 @@
+"""The event and what a history of events means.  Imports nothing of AWS."""

@@ -1,0 +1,1 @@
+"""One batch of records: store, quarantine, report what is unfinished."""

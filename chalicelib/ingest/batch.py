@@ -1,0 +1,234 @@
+"""A batch of records: each one stored, quarantined, or named as unfinished.
+
+Decoding runs on this thread while requests of 25 items are in flight on others; nothing here depends on
+the order of arrival, because an event's key is its content.  Decoding runs only so far ahead, so that a
+batch of 10,000 records takes no more memory than its records.  A batch's outcome never hides a record: what
+is neither stored nor quarantined when time is up is `unfinished`, and the earliest of those is where
+Lambda resumes.
+"""
+
+from collections import deque
+from collections.abc import Iterable
+from concurrent.futures import Future
+from itertools import chain
+from typing import Any, NamedTuple
+
+import msgspec
+
+from chalicelib.domain import events
+from chalicelib.errors import RecordError, StorageError, UnavailableError, UnfinishedBatchError
+from chalicelib.ingest.writers import Writers, is_back
+from chalicelib.stream.records import Record, UserRecord
+from chalicelib.tables import history
+from chalicelib.tables.errors import Deadline
+from chalicelib.tables.history import History, Item, Written
+from chalicelib.tables.quarantine import Case, Quarantine
+
+#: Requests that may wait or be in flight before decoding waits for the oldest: more than there are threads,
+#: so that none of them is idle, and 1,600 events at most.
+REQUESTS_AHEAD = 64
+
+#: In one batch so many records of KPL aggregates that cannot be kept get a case each.  An aggregate with one
+#: more is one case, whole: a megabyte holds 170,000 empty records, and no invocation has time for so many.
+MOST_ALONE = 1000
+
+
+class Outcome(msgspec.Struct, gc=False):
+    """What became of a batch."""
+
+    records: int = 0  # that were looked at
+    stored: int = 0
+    duplicates: int = 0  # records whose event was in the batch already
+    quarantined: list[tuple[Record, RecordError]] = []
+    unfinished: list[Record] = []
+    types: dict[str, int] = {}  # stored events by type
+    throttled_requests: int = 0
+    last_error: StorageError | None = None
+
+    def earliest_unfinished(self) -> Record | None:
+        """Where Lambda has to resume; None when everything has its place."""
+        return min(self.unfinished, key=lambda record: int(record.sequence_number), default=None)
+
+
+def ingest(
+    records: Iterable[Record],
+    history_table: History,
+    quarantine: Quarantine,
+    deadline: Deadline,
+    writers: Writers,
+) -> Outcome:
+    """Give every record its place, or name it as unfinished once the deadline has passed.
+
+    Records come in the stream's order: of those that are left for lack of time only the first is looked at,
+    because Lambda delivers the others again with it.  Raises nothing for a record or for DynamoDB; a bug of
+    ours escapes, after the requests in flight.
+    """
+    batch = _Batch(history_table, quarantine, deadline, writers)
+    try:
+        for record in records:
+            if deadline.remaining_s() <= 0:
+                batch.leave(record)
+                break
+            batch.add(record)
+        return batch.finish()
+    finally:
+        batch.settle()
+
+
+def partial_response(outcome: Outcome, mapping_listens: bool) -> dict[str, Any]:
+    """What the handler answers Lambda: the sequence number to resume at, or nothing to report.
+
+    Raises UnfinishedBatchError instead when the event source mapping would take a report for success.
+    """
+    resume = outcome.earliest_unfinished()
+    if resume is None:
+        return {"batchItemFailures": []}
+    if not mapping_listens:
+        raise UnfinishedBatchError(
+            f"{len(outcome.unfinished)} of {outcome.records} records unfinished, the earliest at "
+            f"{resume.shard_id}:{resume.sequence_number}: {outcome.last_error or 'time ran out'}"
+        )
+    return {"batchItemFailures": [{"itemIdentifier": resume.sequence_number}]}
+
+
+class _Batch:
+    """The state of one `ingest`: what waits for a request, and what is in flight."""
+
+    def __init__(
+        self, history_table: History, quarantine: Quarantine, deadline: Deadline, writers: Writers
+    ) -> None:
+        self._history = history_table
+        self._quarantine = quarantine
+        self._deadline = deadline
+        self._writers = writers
+        self._outcome = Outcome()
+        self._keys: set[tuple[str, str]] = set()
+        self._records: list[Record] = []  # of the next request
+        self._items: list[Item] = []
+        self._writes: deque[_Write] = deque()
+        self._calls: list[Future[Any]] = []  # all that may still be in flight
+        self._poison: list[tuple[Record, RecordError]] = []
+        self._alone: dict[str, list[tuple[Record, RecordError]]] = {}  # of aggregates, by their id
+        self._count_alone = 0
+        self._whole: dict[str, tuple[Record, RecordError]] = {}  # aggregates, by id
+        self._puts: list[tuple[Record, RecordError, Future[bool]]] = []
+
+    def add(self, record: Record) -> None:
+        self._outcome.records += 1
+        try:
+            event = events.decode(record.data)
+            item = history.to_item(event, record.arrived_at_ms)
+        except RecordError as exc:
+            self._keep_poison(record, exc)
+            return
+        key = (event.serial, event.position)
+        if key in self._keys:  # DynamoDB refuses a request that names a key twice
+            self._outcome.duplicates += 1
+            return
+        self._keys.add(key)
+        self._records.append(record)
+        self._items.append(item)
+        if len(self._items) == history.MAX_BATCH_ITEMS:
+            self._send()
+
+    def leave(self, record: Record) -> None:
+        self._outcome.records += 1
+        self._outcome.unfinished.append(record)
+
+    def finish(self) -> Outcome:
+        if self._items:
+            self._send()
+        # After the events, so that a quarantine that does not answer cannot hold them up.
+        for record, error in chain(self._poison, *self._alone.values(), self._whole.values()):
+            if self._deadline.remaining_s() > 0:
+                self._set_aside(record, error)
+            else:
+                self._outcome.unfinished.append(record)
+        while self._writes:
+            self._take_oldest()
+        for record, error, put in self._puts:
+            if is_back(put, self._deadline.patience_s()) and put.result():
+                self._outcome.quarantined.append((record, error))
+            else:
+                self._outcome.unfinished.append(record)
+        return self._outcome
+
+    def settle(self) -> None:
+        """Wait for what is in flight: a sandbox is frozen between invocations, its sockets with it."""
+        self._writers.settle(self._calls, self._deadline.patience_s())
+
+    def _keep_poison(self, record: Record, error: RecordError) -> None:
+        if not isinstance(record, UserRecord):
+            self._poison.append((record, error))
+            return
+        aggregate = record.aggregate
+        if aggregate.id in self._whole:
+            return
+        if self._count_alone < MOST_ALONE:
+            self._count_alone += 1
+            self._alone.setdefault(aggregate.id, []).append((record, error))
+            return
+        # In place of those that were to be set aside alone: they would fill the memory, and they are in it.
+        self._count_alone -= len(self._alone.pop(aggregate.id, ()))
+        sentence = (
+            f"with its own, more than {MOST_ALONE} records of aggregates in one batch cannot be kept: {error}"
+        )
+        self._whole[aggregate.id] = (aggregate, RecordError("invalid_aggregate", sentence))
+
+    def _send(self) -> None:
+        if len(self._writes) == REQUESTS_AHEAD:
+            self._take_oldest()
+        items, self._items = self._items, []
+        records, self._records = self._records, []
+        result = self._writers.submit(self._history.write, items, self._deadline)
+        self._writes.append(_Write(records, items, result))
+        self._calls.append(result)
+
+    def _take_oldest(self) -> None:
+        """Wait for the oldest request and note what became of its records."""
+        write = self._writes.popleft()
+        outcome = self._outcome
+        if not is_back(write.result, self._deadline.patience_s()):
+            outcome.unfinished += write.records
+            outcome.last_error = UnavailableError(
+                "DynamoDB did not answer: a request outlasted its invocation"
+            )
+            return
+        written = write.result.result()
+        outcome.throttled_requests += written.throttled_requests
+        outcome.last_error = written.last_error or outcome.last_error
+        elsewhere = set(written.unfinished)
+        outcome.unfinished += [write.records[index] for index in written.unfinished]
+        for index, refusal in written.refused:
+            elsewhere.add(index)
+            self._set_aside(write.records[index], refusal)
+        outcome.stored += len(write.items) - len(elsewhere)
+        for index, item in enumerate(write.items):
+            if index not in elsewhere:
+                outcome.types[item.type.S] = outcome.types.get(item.type.S, 0) + 1
+
+    def _set_aside(self, record: Record, error: RecordError) -> None:
+        case = case_of(record, error.reason, str(error))
+        put = self._writers.submit(self._quarantine.put_patiently, case, self._deadline)
+        self._puts.append((record, error, put))
+        self._calls.append(put)
+
+
+class _Write(NamedTuple):
+    """A request in flight, and the records behind its items."""
+
+    records: list[Record]
+    items: list[Item]
+    result: Future[Written]
+
+
+def case_of(record: Record, reason: str, sentence: str) -> Case:
+    """A record as quarantine keeps it."""
+    return Case(
+        id=record.id,
+        reason=reason,
+        sentence=sentence,
+        payload=record.data,
+        partition_key=record.partition_key,
+        arrived_at_ms=record.arrived_at_ms,
+    )

@@ -1,0 +1,1 @@
+"""The commands that a person starts on a laptop, and what they print."""

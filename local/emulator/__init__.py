@@ -1,0 +1,1 @@
+"""The AWS endpoint (MiniStack) as a child process."""

@@ -1,0 +1,1 @@
+"""Changes to the emulator, one file a behaviour."""

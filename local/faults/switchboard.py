@@ -1,0 +1,218 @@
+"""Faults on demand: which there are, how they are written, and the switchboard that turns them on and off.
+
+Deployed code has no hook for any of this.  What goes wrong between a mapping and its function happens here;
+what goes wrong inside a function's process is put around it by `local/faults/functions.py`, which reads the
+switchboard.  The board is a directory, so that a fault can begin and end while workers run.
+"""
+
+import json
+import os
+import random
+import re
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from chalicelib.errors import ConfigurationError
+from local.event_sources.batch_item_failures import Ending, Outcome
+
+#: The variable that tells a worker where its board is.
+DIRECTORY_VARIABLE = "LOCAL_FAULTS"
+
+#: What a function's time-out becomes while handlers are made to hang: a minute each would try anybody's
+#: patience.  Ingest scales its own patience with it.
+TIMEOUT_S = 5
+
+#: An outage begins so long after the stream began to move, in the middle of work.
+OUTAGE_AFTER_S = 0.3
+
+#: From here on next to nothing gets through any more, and a run would not end.
+HIGHEST_SHARE = 0.9
+LONGEST_OUTAGE_S = 3600
+
+_DURATION = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,3})?)(ms|s|m)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0}
+_SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
+_SHARES = ("throttle", "timeout", "crash", "duplicate")
+NAMES = (*_SHARES, "outage", "handler-bug")
+
+
+class Faults(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to go wrong.  Shares are from 0 to HIGHEST_SHARE."""
+
+    throttle: float = 0.0  # of DynamoDB requests: refused whole, or with items left unprocessed
+    timeout: float = 0.0  # of invocations: the handler hangs until it is killed
+    crash: float = 0.0  # of invocations: the worker is killed in the middle
+    duplicate: float = 0.0  # of batches that succeeded: the answer is lost, they are delivered again
+    outage_s: float = 0.0  # so long DynamoDB does not answer the functions, once
+    handler_bug: tuple[str, ...] = ()  # products that the code raises on
+
+
+class State(msgspec.Struct, frozen=True, kw_only=True):
+    """What the board says now.  Times are epoch seconds."""
+
+    faults: Faults
+    seed: int
+    outage_from: float = 0.0
+    outage_until: float = 0.0
+
+
+def fault(text: str) -> tuple[str, Any]:
+    """One fault as the command line has it, `name=value`.  Raises ValueError with a sentence."""
+    name, equals, value = text.partition("=")
+    if name not in NAMES or not equals:
+        raise ValueError(f"expected NAME=VALUE with one of {', '.join(NAMES)}, got {text!r}")
+    if name == "outage":
+        return "outage_s", _duration(value)
+    if name == "handler-bug":
+        if _SERIAL.fullmatch(value) is None:
+            raise ValueError(f"handler-bug: expected a product's serial, got {value!r}")
+        return "handler_bug", value
+    try:
+        share = float(value)
+    except ValueError:
+        share = -1.0
+    if not 0 <= share <= HIGHEST_SHARE:
+        raise ValueError(f"{name}: expected a share from 0 to {HIGHEST_SHARE}, got {value!r}")
+    return name, share
+
+
+def combined(given: Iterable[tuple[str, Any]]) -> Faults:
+    """The faults of a command line.  Raises ConfigurationError for one that is said twice."""
+    values: dict[str, Any] = {}
+    serials: list[str] = []
+    for name, value in given:
+        if name == "handler_bug":
+            serials.append(value)
+        elif name in values:
+            raise ConfigurationError(f"--fault {name.removesuffix('_s')} is given twice; say it once")
+        else:
+            values[name] = value
+    return Faults(**values, handler_bug=tuple(serials))
+
+
+def described(faults: Faults) -> list[str]:
+    """What will go wrong, a phrase each."""
+    phrases = (
+        (faults.throttle, f"{faults.throttle:.1%} of DynamoDB requests throttled"),
+        (faults.outage_s, f"DynamoDB down for {faults.outage_s:g} s once the stream moves"),
+        (faults.timeout, f"{faults.timeout:.1%} of invocations hang; their time-out is {TIMEOUT_S} s here"),
+        (faults.crash, f"{faults.crash:.1%} of invocations killed in the middle"),
+        (faults.duplicate, f"{faults.duplicate:.1%} of finished batches delivered again"),
+        (faults.handler_bug, f"the code raises on {', '.join(faults.handler_bug)}"),
+    )
+    return [phrase for is_wanted, phrase in phrases if is_wanted]
+
+
+class Switchboard:
+    """Turns faults on and off, and counts what happened.  Safe for several threads."""
+
+    def __init__(
+        self,
+        directory: Path,
+        faults: Faults | None = None,
+        *,
+        seed: int | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """`seed` fixes the draws: which of the invocations, counted in their order, are struck."""
+        directory.mkdir(parents=True, exist_ok=True)
+        self.directory = directory
+        self._clock = clock
+        self._lock = threading.Lock()
+        seed = random.SystemRandom().randrange(2**32) if seed is None else seed
+        self._rng = random.Random(f"redelivery {seed}")
+        self._state = State(faults=faults or Faults(), seed=seed)
+        self._has_had_outage = False
+        self._write()
+
+    @property
+    def faults(self) -> Faults:
+        """What is to go wrong at the moment."""
+        return self._state.faults
+
+    def switch(self, faults: Faults) -> None:
+        """From now on these.  An outage begins with the next invocation."""
+        with self._lock:
+            self._has_had_outage = False
+            self._state = msgspec.structs.replace(self._state, faults=faults)
+            self._write()
+
+    def deliver(self, invoke: Callable[[bytes], Outcome]) -> Callable[[bytes], Outcome]:
+        """The way from a mapping to its function, with what can go wrong there."""
+
+        def delivered(event: bytes) -> Outcome:
+            self._begin_outage()
+            outcome = invoke(event)
+            with self._lock:
+                is_lost = self._rng.random() < self._state.faults.duplicate
+            if outcome.ending is Ending.OK and is_lost:
+                note(self.directory, "redelivered")
+                error = {"errorType": "ServiceException", "errorMessage": "the answer was lost"}
+                return Outcome(Ending.UNDELIVERED, json.dumps(error).encode(), outcome.request_id)
+            return outcome
+
+        return delivered
+
+    def counts(self) -> dict[str, int]:
+        """How often each fault has struck so far."""
+        try:
+            return dict(Counter((self.directory / "tally").read_text().split()))
+        except FileNotFoundError:
+            return {}
+
+    def _begin_outage(self) -> None:
+        with self._lock:
+            seconds = self._state.faults.outage_s
+            if self._has_had_outage or not seconds:
+                return
+            self._has_had_outage = True
+            begins = self._clock() + OUTAGE_AFTER_S
+            self._state = msgspec.structs.replace(
+                self._state, outage_from=begins, outage_until=begins + seconds
+            )
+            self._write()
+
+    def _write(self) -> None:
+        """Replaced whole, so that no worker reads half of it."""
+        written = self.directory / "board.new"
+        written.write_bytes(msgspec.json.encode(self._state))
+        written.replace(self.directory / "board.json")
+
+
+def read(directory: Path) -> State:
+    """What the board says."""
+    return msgspec.json.decode((directory / "board.json").read_bytes(), type=State)
+
+
+def note(directory: Path, what: str) -> None:
+    """Count something that struck: one line, appended at once by however many processes."""
+    _append(directory / "tally", f"{what}\n".encode())
+
+
+def ordinal(directory: Path) -> int:
+    """A number for this worker, counted from 1 in the order in which workers start."""
+    return _append(directory / "workers", b".")
+
+
+def _append(path: Path, data: bytes) -> int:
+    """Append in one write and say where that ended: a place nobody else got."""
+    file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(file, data)
+        return os.lseek(file, 0, os.SEEK_CUR)
+    finally:
+        os.close(file)
+
+
+def _duration(text: str) -> float:
+    found = _DURATION.fullmatch(text)
+    seconds = float(found[1]) * _SECONDS[found[2]] if found else 0.0
+    if not 0 < seconds <= LONGEST_OUTAGE_S:
+        raise ValueError(f"outage: expected a duration such as 500ms, 10s or 2m, up to 60m, got {text!r}")
+    return seconds

@@ -1,0 +1,1 @@
+"""Lambda's sandboxes: worker processes that run the handlers."""

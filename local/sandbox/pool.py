@@ -1,0 +1,267 @@
+"""Worker processes that handlers run in, as on Lambda: a time-out kills one, a crash fails its invocation.
+
+A free worker is used again, otherwise a new one is started, so concurrency is real.  The only place that
+starts and ends these processes.  `memory_mb` is what the context tells the handler; it is not enforced.
+"""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import msgspec
+
+from cli.paths import ROOT
+from local import arns
+from local.event_sources.batch_item_failures import Ending, Outcome
+from local.sandbox import protocol
+
+#: How long loading a function may take.  Lambda allows 10 s; a busy laptop is slower than that.
+INIT_TIMEOUT_S = 60.0
+
+#: How long a worker has to leave by itself once nobody listens to it.
+_LEAVE_S = 2.0
+
+#: What a worker inherits so that its interpreter starts; everything else is the function's environment.
+_INHERITED = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TMPDIR", "LANG", "SYSTEMROOT")
+
+
+class SandboxPool:
+    """The workers of one function.  `invoke` may be called from many threads at once."""
+
+    def __init__(
+        self,
+        *,
+        handler: str,
+        environment: Mapping[str, str],
+        timeout_s: float,
+        memory_mb: int = 128,
+        log_path: Path,
+        code: Path = ROOT,
+    ) -> None:
+        """`handler` is `module.attribute`, found from `code`; `environment` is the function's."""
+        self._handler = handler
+        self._timeout_s = timeout_s
+        self._memory_mb = memory_mb
+        self._code = code
+        self.function = handler.rpartition(".")[2]
+        region = environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1"
+        self._arn = arns.function(self.function, region)
+        self._environment = {
+            **{name: os.environ[name] for name in _INHERITED if name in os.environ},
+            # What Lambda sets for every function.
+            "AWS_REGION": region,
+            "AWS_LAMBDA_FUNCTION_NAME": self.function,
+            "AWS_LAMBDA_FUNCTION_VERSION": "$LATEST",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": str(memory_mb),
+            "AWS_LAMBDA_LOG_GROUP_NAME": f"/aws/lambda/{self.function}",
+            "_HANDLER": handler,
+            "TZ": ":UTC",
+            "PYTHONIOENCODING": "utf-8",
+            **environment,
+        }
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        self._log = log_path.open("ab")
+        self._lock = threading.Lock()
+        self._free: list[_Worker] = []
+        self._all: set[_Worker] = set()
+        self._is_closed = False
+
+    def __enter__(self) -> "SandboxPool":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def invoke(self, event: bytes) -> Outcome:
+        """Run the handler on an event (JSON) and say what it came to; at most `timeout_s` and a start.
+
+        Never raises for what a function does; a pool that is closed or cannot start a process answers
+        `undelivered`.
+        """
+        request_id = str(uuid.uuid4())
+        try:
+            worker = self._take()
+        except (OSError, _ClosedPool) as exc:
+            error = {"errorType": "ServiceException", "errorMessage": f"no worker process: {exc}"}
+            return Outcome(Ending.UNDELIVERED, msgspec.json.encode(error), request_id)
+        outcome = worker.invoke(self._invocation(request_id, worker), event)
+        self._give_back(worker)
+        return outcome
+
+    def pids(self) -> list[int]:
+        """The process ids of the workers there are."""
+        with self._lock:
+            return [worker.pid for worker in self._all]
+
+    def close(self) -> None:
+        """End every worker, those in the middle of an invocation too."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            workers = list(self._all)
+            self._all.clear()
+            self._free.clear()
+        for worker in workers:
+            worker.hang_up()
+        for worker in workers:
+            worker.end()
+        self._log.close()
+
+    def _invocation(self, request_id: str, worker: "_Worker") -> protocol.Invocation:
+        return protocol.Invocation(
+            request_id, self._timeout_s, self.function, self._arn, self._memory_mb, worker.log_stream
+        )
+
+    def _take(self) -> "_Worker":
+        with self._lock:
+            while self._free:
+                worker = self._free.pop()
+                if worker.is_alive:
+                    return worker
+                self._all.discard(worker)  # killed while it was idle: no invocation saw it
+                worker.end()
+            if self._is_closed:
+                raise _ClosedPool("the pool is closed")
+        # Outside the lock: starting takes a while, and others may have a free worker to take.
+        worker = _Worker(self._handler, self._environment, self._code, self._log)
+        with self._lock:
+            if not self._is_closed:
+                self._all.add(worker)
+                return worker
+        worker.end()
+        raise _ClosedPool("the pool is closed")
+
+    def _give_back(self, worker: "_Worker") -> None:
+        with self._lock:
+            if worker.is_usable and not self._is_closed:
+                self._free.append(worker)
+                return
+            self._all.discard(worker)
+        worker.end()
+
+
+class _ClosedPool(Exception):
+    """Nothing is started any more."""
+
+
+class _Worker:
+    """One process, and our end of the conversation with it."""
+
+    def __init__(self, handler: str, environment: Mapping[str, str], code: Path, log: BinaryIO) -> None:
+        self.log_stream = f"[$LATEST]{uuid.uuid4().hex}"
+        self.is_usable = True
+        self._is_ready = False
+        self._end = threading.Lock()
+        self._connection, theirs = socket.socketpair()
+        try:
+            with theirs:
+                # A session of its own: Ctrl-C in the terminal reaches us first, and ending the group ends
+                # what the handler has started too.
+                self._process = subprocess.Popen(
+                    [sys.executable, "-m", "local.sandbox.pool", handler, str(theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    pass_fds=(theirs.fileno(),),
+                    start_new_session=True,
+                    env={**environment, "AWS_LAMBDA_LOG_STREAM_NAME": self.log_stream},
+                    cwd=code,
+                )
+        except OSError:
+            self._connection.close()
+            raise
+        self.pid = self._process.pid
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the process is still there."""
+        return self._process.poll() is None
+
+    def invoke(self, invocation: protocol.Invocation, event: bytes) -> Outcome:
+        """One invocation, the loading of the function before the first one included."""
+        request_id = invocation.request_id
+        try:
+            if not self._is_ready:
+                answer, payload = self._receive(time.monotonic() + INIT_TIMEOUT_S)
+                if answer.is_error:
+                    self.is_usable = False  # Lambda starts the function anew for the next invocation
+                    return Outcome(Ending.ERROR, payload, request_id)
+                self._is_ready = True
+            deadline = time.monotonic() + invocation.timeout_s
+            self._connection.settimeout(invocation.timeout_s)
+            protocol.send(self._connection, msgspec.json.encode(invocation), event)
+            answer, payload = self._receive(deadline)
+            return Outcome(Ending.ERROR if answer.is_error else Ending.OK, payload, request_id)
+        except TimeoutError:
+            self.is_usable = False
+            self._kill()
+            limit_s = invocation.timeout_s if self._is_ready else INIT_TIMEOUT_S
+            message = f"RequestId: {request_id} Error: Task timed out after {limit_s:.2f} seconds"
+            return _failed(Ending.TIMEOUT, "Sandbox.Timedout", message, request_id)
+        except (protocol.Closed, OSError):  # OSError: the pool has hung up meanwhile
+            self.is_usable = False
+            self.end()
+            message = f"RequestId: {request_id} Error: {_exit_words(self._process.returncode)}"
+            return _failed(Ending.CRASH, "Runtime.ExitError", message, request_id)
+
+    def hang_up(self) -> None:
+        """Close our end; the process leaves when it sees that."""
+        with contextlib.suppress(OSError):  # it is gone already
+            self._connection.shutdown(socket.SHUT_RDWR)
+
+    def end(self) -> None:
+        """Wait for the process to leave, and kill it if it does not."""
+        with self._end:
+            self.hang_up()
+            try:
+                self._process.wait(_LEAVE_S)
+            except subprocess.TimeoutExpired:
+                self._kill()
+            self._connection.close()
+
+    def _receive(self, deadline: float) -> tuple[protocol.Answer, bytes]:
+        parts = []
+        for _ in range(2):
+            # Never zero: that would mean non-blocking.
+            self._connection.settimeout(max(0.001, deadline - time.monotonic()))
+            parts.append(protocol.receive(self._connection))
+        return msgspec.json.decode(parts[0], type=protocol.Answer), parts[1]
+
+    def _kill(self) -> None:
+        if self._process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):  # it left between the two lines
+                os.killpg(self.pid, signal.SIGKILL)
+            self._process.wait()
+
+
+def _failed(ending: Ending, kind: str, message: str, request_id: str) -> Outcome:
+    error: dict[str, Any] = {"errorType": kind, "errorMessage": message}
+    return Outcome(ending, msgspec.json.encode(error), request_id)
+
+
+def _exit_words(returncode: int | None) -> str:
+    if returncode is not None and returncode < 0:
+        words = (signal.strsignal(-returncode) or str(-returncode)).lower()
+        return f"Runtime exited with error: signal: {words}"
+    if returncode:
+        return f"Runtime exited with error: exit status {returncode}"
+    return "Runtime exited without providing a reason"
+
+
+if __name__ == "__main__":
+    from local.sandbox import worker as sandbox_worker
+
+    sandbox_worker.run(sys.argv[1], socket.socket(fileno=int(sys.argv[2])))

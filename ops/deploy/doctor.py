@@ -1,0 +1,45 @@
+"""`ops doctor`: is this stage ready for production?  The checks stand in checks.py."""
+
+import argparse
+
+import msgspec
+
+from chalicelib import settings
+from cli.exits import EXIT_FAILED, EXIT_OK
+from ops import arguments
+from ops.output import say, tell, tell_json
+
+EXAMPLES = """\
+  # line by line, with the fix for what fails
+  python -m ops doctor --stage prod
+
+  # for a program: one object a check
+  python -m ops doctor --stage prod --json
+"""
+
+
+def add(nouns: arguments.Commands) -> None:
+    """Add the noun to the command line."""
+    parser = arguments.command(nouns, "doctor", "check what is deployed for production readiness", EXAMPLES)
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Check; the findings are the answer."""
+    from ops.deploy import checks, stack
+
+    stage = settings.stage()
+    stack.parameters(stage)  # the laptop's stage is refused: nothing of it is deployed
+    failed = total = 0
+    for finding in checks.findings(stage):
+        total += 1
+        failed += not finding.ok
+        if args.json:
+            tell_json(msgspec.to_builtins(finding))
+            continue
+        tell(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.check} ({finding.found})")
+        if not finding.ok:
+            tell(f"      fix: {finding.fix}")
+    begin = "; begin with the first fix, others may follow from it" if failed > 1 else ""
+    say(f"{stage}: {total - failed} of {total} checks pass{begin}")
+    return EXIT_FAILED if failed else EXIT_OK

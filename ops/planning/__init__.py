@@ -1,0 +1,1 @@
+"""Commands that size and price a load before it is paid for."""

@@ -1,0 +1,1 @@
+"""Commands for records in flight or in quarantine."""

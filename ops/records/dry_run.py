@@ -1,0 +1,33 @@
+"""Tables that keep nothing, for a dry run: what is done with records is done by the code that really does it.
+
+What only DynamoDB could refuse counts as done.
+"""
+
+from collections.abc import Sequence
+
+from chalicelib.tables.cases import Case
+from chalicelib.tables.errors import Deadline
+from chalicelib.tables.history import History, Item, Written
+from chalicelib.tables.quarantine import Quarantine
+
+
+class NoHistory(History):
+    """A history whose writes succeed and leave nothing."""
+
+    def __init__(self) -> None:
+        """No client: there is nothing to talk to."""
+
+    def write(self, items: Sequence[Item], deadline: Deadline) -> Written:
+        """As if every item were written."""
+        return Written(unfinished=[], refused=[])
+
+
+class NoQuarantine(Quarantine):
+    """A quarantine that takes everything and keeps nothing."""
+
+    def __init__(self) -> None:
+        """No client: there is nothing to talk to."""
+
+    def put_patiently(self, case: Case, deadline: Deadline) -> bool:
+        """As if the record were set aside."""
+        return True

@@ -1,0 +1,125 @@
+"""The dead-letter queue and the parking queue, as operators read them.
+
+The only place that receives from them by hand.  SQS has no way to look at a message without receiving it, and
+every receive counts: after `maxReceiveCount` of them a message of the dead-letter queue is parked.
+"""
+
+import json
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from chalicelib.errors import RecordError
+from chalicelib.triage import invocation_record
+from chalicelib.triage.invocation_record import Pointers
+from cli.exits import EXIT_UNAVAILABLE
+from ops.clients import remedy
+from ops.output import CommandError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs.client import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+#: Received messages stay out of others' sight for so long: time to read a page and to move it.
+HIDDEN_S = 30
+
+
+class Letter(msgspec.Struct, frozen=True, kw_only=True):
+    """A message that waits; `pointers` None and `fault` set when it is no invocation record."""
+
+    message_id: str
+    receipt: str
+    body: str
+    sent_at_ms: int
+    receives: int
+    pointers: Pointers | None
+    fault: str
+
+
+class Queue:
+    """One of the two queues."""
+
+    def __init__(self, sqs: "SQSClient", name: str) -> None:
+        """Raises CommandError when there is no such queue."""
+        self._sqs = sqs
+        self.name = name
+        try:
+            self._url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
+        except ClientError as exc:
+            if "NonExistentQueue" not in exc.response["Error"]["Code"] + exc.response["Error"].get(
+                "Message", ""
+            ):
+                raise
+            raise CommandError(
+                f"there is no queue {name}; {remedy()}",
+                EXIT_UNAVAILABLE,
+            ) from exc
+        attributes = sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["All"])["Attributes"]
+        #: Messages nobody has received now, and messages that somebody works on; both approximate.
+        self.waiting = int(attributes["ApproximateNumberOfMessages"])
+        self.in_flight = int(attributes["ApproximateNumberOfMessagesNotVisible"])
+        self.max_receives = _max_receives(attributes.get("RedrivePolicy"))
+
+    def letters(self, limit: int) -> Iterator[Letter]:
+        """Receive up to so many messages that nobody else works on, each once.
+
+        They stay hidden for HIDDEN_S unless they are deleted or given back.
+        """
+        seen: set[str] = set()
+        while len(seen) < limit:
+            # Long polling asks all of SQS's servers; a short poll may find nothing where there is something.
+            # It waits when there is nothing, so only as long as the queue says there is.
+            answer = self._sqs.receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=min(10, limit - len(seen)),
+                VisibilityTimeout=HIDDEN_S,
+                WaitTimeSeconds=1 if len(seen) < self.waiting else 0,
+                AttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
+            )
+            received = answer.get("Messages", [])
+            new = [message for message in received if message["MessageId"] not in seen]
+            if not new:
+                return
+            for message in new:
+                seen.add(message["MessageId"])
+                yield _letter(message)
+
+    def give_back(self, letter: Letter) -> None:
+        """Let others see the message at once."""
+        self._sqs.change_message_visibility(
+            QueueUrl=self._url, ReceiptHandle=letter.receipt, VisibilityTimeout=0
+        )
+
+    def move(self, letter: Letter, to: "Queue") -> None:
+        """Send the message's body to another queue, then delete it here: a crash in between leaves both."""
+        self._sqs.send_message(QueueUrl=to._url, MessageBody=letter.body)
+        self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=letter.receipt)
+
+
+def age_s(letter: Letter, now_s: float | None = None) -> float:
+    """How long ago the message was sent."""
+    return (time.time() if now_s is None else now_s) - letter.sent_at_ms / 1000
+
+
+def _letter(message: "MessageTypeDef") -> Letter:
+    pointers, fault = None, ""
+    try:
+        pointers = invocation_record.parse(message["Body"])
+    except RecordError as exc:
+        fault = str(exc)
+    return Letter(
+        message_id=message["MessageId"],
+        receipt=message["ReceiptHandle"],
+        body=message["Body"],
+        sent_at_ms=int(message["Attributes"]["SentTimestamp"]),
+        receives=int(message["Attributes"]["ApproximateReceiveCount"]),
+        pointers=pointers,
+        fault=fault,
+    )
+
+
+def _max_receives(policy: str | None) -> int | None:
+    return int(json.loads(policy)["maxReceiveCount"]) if policy else None

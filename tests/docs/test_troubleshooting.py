@@ -1,0 +1,173 @@
+"""What docs/troubleshooting.md quotes, said by the code as it stands there.
+
+Here are those of its headings that no other test comes across; tests/docs/test_documents.py looks that there
+is one for each.
+"""
+
+import importlib.util
+import socket
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import boto3
+import pytest
+
+from chalicelib.errors import UnfinishedBatchError
+from chalicelib.ingest import batch as ingest
+from chalicelib.stream.records import from_lambda_event
+from cli.exits import EXIT_FAILED, EXIT_UNAVAILABLE, EXIT_USAGE
+from local import pipeline
+from local.emulator import process
+from local.observers.counters import Stopwatch
+from local.pipeline import PipelineError, Plan
+from ops import clients
+from ops.__main__ import main as ops
+from ops.deploy import package
+from ops.deploy.change_set import Change, ChangeSet
+from ops.deploy.lambda_settings import Deployed
+from ops.output import CommandError
+from producer import send
+from producer.__main__ import main as producer
+from tests.support import faults
+from tests.support.headings import says
+from tests.support.lambda_events import batch, wire
+
+if TYPE_CHECKING:
+    from mypy_boto3_kinesis import KinesisClient
+
+
+@pytest.fixture
+def operating(aws: str) -> Any:
+    """The operators' commands talk to the endpoint, with clients of this test's own."""
+    clients.reset()
+    yield
+    clients.reset()
+
+
+def test_a_port_that_somebody_has_taken_for_the_api(tmp_path: Path) -> None:
+    with socket.create_server((process.HOST, 0)) as other:
+        plan = Plan("local", tmp_path, api_port=other.getsockname()[1])
+        with (
+            pytest.raises(PipelineError) as refused,
+            pipeline.running(plan, Stopwatch(), lambda _: None),
+        ):
+            pytest.fail("it runs")
+
+    assert says("port … is in use; choose another for the API", str(refused.value))
+
+
+def test_an_endpoint_that_does_not_get_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "START_TIMEOUT_S", 0.0)
+
+    with pytest.raises(process.EndpointError) as refused:
+        process.start(log_path=tmp_path / "log")
+
+    assert says("the endpoint did not answer within", str(refused.value))
+
+
+def test_a_python_without_the_endpoint_s_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+
+    with pytest.raises(process.EndpointError) as refused:
+        process.start(log_path=tmp_path / "log")
+
+    assert says("the package ministack is missing", str(refused.value))
+
+
+def test_credentials_that_may_not_put_records(
+    aws: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    real = send.client
+
+    def denied() -> "KinesisClient":
+        client = real()
+        denial = faults.error("AccessDeniedException", "not authorized")
+        client.meta.events.register("before-send.kinesis.PutRecords", lambda **_: denial)
+        return client
+
+    monkeypatch.setattr(send, "client", denied)
+    monkeypatch.setenv("LIFECYCLE_STAGE", "local")
+
+    assert producer(["send", "--events", "1"]) == EXIT_UNAVAILABLE
+
+    assert says("…; check the credentials", capsys.readouterr().err)
+
+
+def test_options_for_a_file_without_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    assert producer(["send", "--map", "serial=sn"]) == EXIT_USAGE
+
+    assert says("--map and --format", capsys.readouterr().err)
+
+
+def test_a_stage_whose_functions_are_not_deployed(aws: str) -> None:
+    with pytest.raises(CommandError) as refused:
+        Deployed(boto3.client("lambda"), "prod").configuration("process_lifecycle")
+
+    assert says("there is no function", str(refused.value))
+
+
+class DeployedTwice:
+    """Lambda with two mappings of one function, as when a stage was deployed both ways."""
+
+    def list_event_source_mappings(self, **_: Any) -> Any:
+        return {"EventSourceMappings": [{"UUID": "one"}, {"UUID": "other"}]}
+
+
+def test_a_function_that_has_two_mappings() -> None:
+    with pytest.raises(CommandError) as refused:
+        Deployed(DeployedTwice(), "prod").mapping("process_lifecycle")  # type: ignore[arg-type]
+
+    assert says("… has … event source mappings", str(refused.value))
+    assert "--uuid one or other" in str(refused.value)
+
+
+def test_an_endpoint_that_knows_no_saved_queries(operating: None, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ops(["stack", "apply", "--stage", "prod", "--yes"]) == EXIT_FAILED
+
+    assert says("this endpoint cannot make all of it", capsys.readouterr().err)
+
+
+def test_a_change_that_would_lose_what_is_stored(
+    operating: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    change = Change(action="Modify", resource="History", type="AWS::DynamoDB::Table", replacement="True")
+    monkeypatch.setattr(ChangeSet, "propose", lambda *_: [change])
+    monkeypatch.setattr(ChangeSet, "withdraw", lambda _: None)
+
+    assert ops(["stack", "apply", "--stage", "prod", "--yes"]) == EXIT_FAILED
+
+    assert says("this would replace", capsys.readouterr().err)
+
+
+def test_a_terminal_without_a_region(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    clients.reset()
+    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # a session remembers what it was made with
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+
+    assert ops(["tail", "--stage", "prod"]) == EXIT_UNAVAILABLE
+
+    clients.reset()
+    assert says("set AWS_DEFAULT_REGION", capsys.readouterr().err)
+
+
+def test_a_zip_without_a_requirement(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "deployment.zip", "w") as archive:
+        archive.writestr("app.py", "")
+    (tmp_path / "requirements.txt").write_text("msgspec==0.22.0\n")
+
+    with pytest.raises(package.PackageError) as refused:
+        package.check_zip(tmp_path / "deployment.zip", tmp_path / "requirements.txt")
+
+    assert says("… lacks …", str(refused.value))
+
+
+def test_a_batch_that_a_deaf_mapping_has_to_deliver_again() -> None:
+    left = list(from_lambda_event(batch([wire()])))
+
+    with pytest.raises(UnfinishedBatchError) as refused:
+        ingest.partial_response(ingest.Outcome(records=2, unfinished=left), mapping_listens=False)
+
+    assert says("… of … records unfinished", str(refused.value))

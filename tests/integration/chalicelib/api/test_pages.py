@@ -1,0 +1,258 @@
+"""The pages over real tables: what they show, what they refuse to run, and how they hang together."""
+
+import os
+import re
+from urllib.parse import urljoin
+
+import pytest
+from chalice.test import Client, HTTPResponse
+
+from chalicelib import wiring
+from cli.paths import ROOT
+from tests.support.api_client import at, keep, notes
+from tests.support.lambda_events import wire
+
+BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+_REFERENCE = re.compile(r'(?:href|src|action)="([^"]*)"')
+
+
+@pytest.fixture
+def client(client: Client) -> Client:
+    os.environ["LIFECYCLE_PARTIAL_RESPONSES"] = "on"
+    return client
+
+
+def page(client: Client, path: str, status: int = 200) -> str:
+    response = client.http.get(path, headers=BROWSER)
+    assert response.status_code == status, response.body
+    assert response.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "script-src 'self'" in response.headers["Content-Security-Policy"]
+    text: str = response.body.decode()
+    assert not re.search(r"<script(?! src=)|<style|\sstyle=|\son[a-z]+=|javascript:", text), (
+        "strict CSP forbids it"
+    )
+    return text
+
+
+def test_a_browser_gets_a_page_and_curl_gets_json(client: Client) -> None:
+    keep(client, wire("SN-1"))
+
+    assert "<!doctype html>" in page(client, "/products/SN-1")
+    for accept in ({}, {"Accept": "*/*"}, {"Accept": "application/json"}):
+        assert client.http.get("/products/SN-1", headers=accept).json_body["serial"] == "SN-1"
+
+
+def test_a_page_tells_status_anomalies_and_every_event(client: Client) -> None:
+    keep(
+        client,
+        wire("SN-1", "production", "2026-01-01T10:00:00+01:00", source="plant-7", metadata={"line": "B"}),
+        wire("SN-1", "theft", "2026-02-01T23:30:00.1234567-05:00"),
+        wire("SN-1", "dealer_registration", "2026-03-02T00:00:00Z", metadata={"dealer": "Zoë & Söhne"}),
+    )
+
+    text = page(client, "/products/SN-1")
+
+    assert '<span class="badge good">Registered</span>' in text
+    assert "1 thing looks odd" in text
+    assert text.count("Dealer registration while stolen") == 2, "above, and at the event"
+    assert (
+        text.index("Dealer registration</span>")
+        < text.index("Theft</span>")
+        < text.index("Production</span>")
+    )
+    assert "plant-7" in text
+    assert "Zoë &amp; Söhne" in text
+    # Local time, its offset, and UTC with its own date where that differs; every digit in the title.
+    assert "1 February 2026</span>, 23:30:00.123</time>" in text
+    assert "UTC-05:00" in text
+    assert "2 February 2026, 04:30:00.123 UTC" in text
+    assert 'title="2026-02-01T23:30:00.1234567-05:00"' in text
+
+
+def test_hostile_text_is_shown_and_not_run(client: Client) -> None:
+    script = "<script>alert(1)</script>"
+    keep(
+        client,
+        wire(
+            "SN-1",
+            source=f'"><img src=x onerror=alert(1)>{script}',
+            event_id=f"'{script}",
+            metadata={script: script, "deep": {"a": [script]}, "": "javascript:alert(1)"},
+        ),
+    )
+
+    text = client.http.get("/products/SN-1", headers=BROWSER).body.decode()
+
+    assert "<script>alert" not in text
+    assert "<img" not in text
+    assert text.count("&lt;script&gt;alert(1)&lt;/script&gt;") >= 5
+    assert "onerror" in text, "shown as text"
+
+
+@pytest.mark.parametrize(
+    "character", ["\0", "\x1b", "\x85", "\u061c", "\u200e", "\u200f", "\u202a", "\u202e", "\u2066", "\u2069"]
+)
+def test_characters_that_rule_over_others_are_shown_by_their_number(client: Client, character: str) -> None:
+    """A page that hides a character, or reads in another order than the record, misleads who looks at it."""
+    text = f"a{character}b <i>"
+    keep(
+        client,
+        wire("SN-1", source=text, event_id=text, metadata={text: text, "deep": [text]}),
+    )
+
+    shown = page(client, "/products/SN-1") + page(client, "/products/SN-1/events")
+
+    assert character not in shown
+    assert shown.count(f"a[U+{ord(character):04X}]b &lt;i&gt;") >= 10
+    answer = client.http.get("/products/SN-1").json_body
+    assert answer["history"][0]["source"] == text, "programs get what was recorded"
+
+
+def test_lines_tabs_and_joined_letters_are_shown_as_they_are(client: Client) -> None:
+    text = "one\n\ttwo नि\u200dष \u05d0\u05d1"
+    keep(client, wire("SN-1", metadata={"remark": text}))
+
+    assert text in page(client, "/products/SN-1")
+
+
+def test_numbers_on_a_page_are_as_they_were_written(client: Client) -> None:
+    keep(
+        client,
+        b'{"serial":"SN-1","type":"note","occurred_at":"2026-01-01T00:00:00Z","metadata":'
+        b'{"price":1.10,"huge":1234567890123456789012345678901234567890,"minus":-0,"e":1e2,"deep":{"x":[2.50]}}}',
+    )
+
+    text = page(client, "/products/SN-1")
+
+    for number in ("1.10", "1234567890123456789012345678901234567890", "-0", "1e2", "2.50"):
+        assert re.search(rf"[>\s]{re.escape(number)}[<\s]", text), number
+
+
+def test_an_event_that_was_taken_out_says_so(client: Client) -> None:
+    keep(client, wire("SN-1", "production", at(1)), wire("SN-1", "theft", at(2)))
+    theft, _ = client.http.get("/products/SN-1").json_body["history"]
+    keep(client, wire("SN-1", "void", at(3), metadata={"position": theft["position"]}))
+
+    text = page(client, "/products/SN-1")
+
+    assert 'class="event voided" data-type="theft"' in text
+    assert "taken out</a>" in text
+    assert '<span class="badge calm">Produced</span>' in text
+
+
+def test_older_events_are_a_plain_link_away(client: Client) -> None:
+    keep(client, *notes(120, "SN:1"))
+    seen: list[str] = []
+    here: str | None = "/products/SN%3A1"
+    pages = 0
+    while here is not None:
+        text = page(client, here)
+        seen += re.findall(r'<li id="([^"]+)"', text)
+        link = re.search(r'id="more" rel="next" href="([^"]+)"', text)
+        here = urljoin(here, link.group(1).replace("&amp;", "&")) if link else None
+        pages += 1
+
+    assert len(seen) == len(set(seen)) == 120
+    assert pages == 2
+
+
+def test_every_reference_of_a_page_leads_somewhere_under_any_prefix(client: Client) -> None:
+    keep(client, *notes(60, "SN:1"))
+
+    for path in (
+        "/",
+        "/products/SN%3A1",
+        "/products/SN%3A1/",
+        "/products/SN%3A1/events?limit=5",
+        "/products/SN%3A1/events/?limit=5",
+        "/products/NOPE",
+        "/products/NOPE/",
+    ):
+        text = client.http.get(path, headers=BROWSER).body.decode()
+        references = [found.replace("&amp;", "&") for found in _REFERENCE.findall(text)]
+        assert references
+        for reference in references:
+            resolved = urljoin(f"https://example.org/prod{path}", reference)
+            assert resolved.startswith("https://example.org/prod/"), (path, reference)
+            answer = client.http.get(resolved.removeprefix("https://example.org/prod"), headers=BROWSER)
+            assert answer.status_code == (404 if "NOPE" in resolved else 200), reference
+
+
+def test_the_root_without_its_slash_still_finds_what_it_needs(client: Client) -> None:
+    """API Gateway answers at https://…/prod too, where references begin beside `prod`."""
+    from chalice.app import Request
+
+    from chalicelib.api import routes
+
+    event = {
+        "multiValueQueryStringParameters": None,
+        "headers": {},
+        "pathParameters": None,
+        "requestContext": {"httpMethod": "GET", "resourcePath": "/", "path": "/prod"},
+        "body": None,
+        "stageVariables": None,
+    }
+
+    text = routes.home(Request(event)).body
+
+    for reference in _REFERENCE.findall(text):
+        if not reference.startswith("#"):
+            assert urljoin("https://example.org/prod", reference).startswith("https://example.org/prod/")
+
+
+def test_assets_can_be_kept_forever_because_their_names_change_with_them(client: Client) -> None:
+    text = page(client, "/")
+    assets = [found for found in _REFERENCE.findall(text) if found.startswith("assets/")]
+
+    types = set()
+    for asset in assets:
+        response = client.http.get(f"/{asset}")
+        assert response.status_code == 200
+        assert response.headers["Cache-Control"] == "public, max-age=31536000, immutable"
+        assert response.headers["X-Content-Type-Options"] == "nosniff"
+        types.add(response.headers["Content-Type"])
+    assert types == {"text/css; charset=utf-8", "text/javascript; charset=utf-8", "image/svg+xml"}
+    assert client.http.get("/assets/page.css").status_code == 404
+    assert client.http.get("/assets/..%2Fpages.py").status_code == 404
+
+
+def test_searching_leads_to_the_product(client: Client) -> None:
+    def sought(serial: str) -> HTTPResponse:
+        return client.http.get(f"/?serial={serial}", headers=BROWSER)
+
+    response = sought("%20SN%3A1%20")
+    assert response.status_code == 303
+    assert urljoin("https://example.org/prod/?serial=x", response.headers["Location"]) == (
+        "https://example.org/prod/products/SN%3A1"
+    )
+    assert sought("").status_code == 200
+    assert sought("%2F%2Fevil.example").status_code == 400
+    assert sought("%25").status_code == 400
+
+
+def test_refusals_are_pages_for_browsers_and_json_for_programs(client: Client) -> None:
+    for path, status, words in (
+        ("/products/NOPE", 404, "no history for product"),
+        ("/products/-1", 400, "serial: expected 1 to 128"),
+        ("/products/SN-1/events?colour=red", 400, "no such parameter"),
+        ("/assets/nope", 404, "no asset"),
+    ):
+        text = page(client, path, status)
+        assert words in text
+        assert str(status) in text
+        assert set(client.http.get(path).json_body) == {"Code", "Message"}
+
+
+def test_a_table_that_does_not_answer_is_a_page_too(client: Client) -> None:
+    os.environ["LIFECYCLE_HISTORY_TABLE"] = "no-such-table"
+    wiring.reset()
+
+    assert "the history does not answer" in page(client, "/products/SN-1", 503)
+
+
+def test_pages_need_nothing_from_elsewhere() -> None:
+    shipped = ROOT / "chalicelib" / "api"
+    for path in [*(shipped / "templates").iterdir(), *(shipped / "assets").iterdir()]:
+        elsewhere = re.findall(r"(?:https?:)?//[a-z0-9.-]+\.[a-z]+", path.read_text())
+        assert set(elsewhere) <= {"http://www.w3.org"}, path  # SVG's namespace is a name, not a request

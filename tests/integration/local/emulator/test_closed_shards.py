@@ -1,0 +1,188 @@
+"""Closed shards of the embedded endpoint: listed, read to the end, kept over a restart, one day gone."""
+
+import time
+import types
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from local.emulator import __main__ as ministack
+from local.emulator import process
+from local.emulator.patches import kinesis_long_polls, kinesis_resharding, kinesis_shards
+from local.event_sources.shard_reader import ShardReader, Start, client_config
+from tests.support.shards import (
+    HASH_KEYS,
+    hash_range,
+    is_open,
+    made,
+    merge,
+    open_shards,
+    parents,
+    parents_first,
+    put,
+    read,
+    scale,
+    shards,
+    split,
+)
+
+
+@pytest.fixture
+def kinesis(aws: str) -> Iterator[Any]:
+    client = boto3.client("kinesis", config=client_config(4))
+    kinesis_long_polls.allow(client)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def single(kinesis: Any) -> Iterator[str]:
+    """A stream with one shard."""
+    with made(kinesis, 1) as name:
+        yield name
+
+
+def test_a_closed_shard_is_listed_with_its_end_and_what_it_holds(kinesis: Any, single: str) -> None:
+    [number] = put(kinesis, single, ("k", b"before"))
+    split(kinesis, single, *open_shards(kinesis, single))
+    [later] = put(kinesis, single, ("k", b"after"))
+
+    closed, low, high = shards(kinesis, single)
+    end = closed["SequenceNumberRange"]["EndingSequenceNumber"]
+    assert int(number) < int(end)
+    for child in (low, high):
+        assert parents(child) == [closed["ShardId"]]
+        assert int(end) < int(child["SequenceNumberRange"]["StartingSequenceNumber"]) < int(later)
+    assert hash_range(low)[1] + 1 == hash_range(high)[0]
+    assert kinesis.describe_stream(StreamName=single)["StreamDescription"]["Shards"] == [closed, low, high]
+    summary = kinesis.describe_stream_summary(StreamName=single)["StreamDescriptionSummary"]
+    assert summary["OpenShardCount"] == 2
+    assert [record["Data"] for record in read(kinesis, single, closed["ShardId"]).records] == [b"before"]
+
+
+def test_the_end_of_a_shard_names_its_children_and_theirs_both_parents(kinesis: Any, single: str) -> None:
+    split(kinesis, single, *open_shards(kinesis, single))
+    low, high = open_shards(kinesis, single)
+    merge(kinesis, single, low, high)
+    [merged] = open_shards(kinesis, single)
+
+    assert [each["ShardId"] for each in read(kinesis, single, "shardId-000000000000").children or ()] == [
+        low["ShardId"],
+        high["ShardId"],
+    ]
+    for parent in (low, high):
+        assert read(kinesis, single, parent["ShardId"]).children == [
+            {
+                "ShardId": merged["ShardId"],
+                "ParentShards": [low["ShardId"], high["ShardId"]],
+                "HashKeyRange": {"StartingHashKey": "0", "EndingHashKey": str(HASH_KEYS - 1)},
+            }
+        ]
+    assert read(kinesis, single, merged["ShardId"]).children is None
+
+
+def test_a_read_that_waits_hears_of_the_shards_end_at_once_and_none_waits_behind_it(
+    kinesis: Any, single: str
+) -> None:
+    reader = ShardReader(kinesis, single, "shardId-000000000000", Start.oldest())
+    reader.open(time.time())
+    began = time.monotonic()
+
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(reader.read, 10, time.time(), kinesis_long_polls.LONGEST_S)
+        split(kinesis, single, *open_shards(kinesis, single))
+        assert reading.result().is_end
+    again = ShardReader(kinesis, single, "shardId-000000000000", Start.oldest())
+    assert all(again.read(10, time.time(), kinesis_long_polls.LONGEST_S).is_end for _ in range(3))
+
+    assert time.monotonic() - began < kinesis_long_polls.LONGEST_S
+
+
+def test_a_stream_that_was_resharded_survives_a_restart_with_everything_on_it(
+    kinesis: Any, tmp_path: Path
+) -> None:
+    first = process.start(log_path=tmp_path / "log", state_dir=tmp_path / "state")
+    there = boto3.client("kinesis", endpoint_url=first.url)
+    there.create_stream(StreamName="kept", ShardCount=2)
+    put(there, "kept", ("k", b"before"))
+    scale(there, "kept", 3)
+    put(there, "kept", ("k", b"after"))
+    before = shards(there, "kept")
+    first.stop()
+
+    second = process.start(log_path=tmp_path / "log", state_dir=tmp_path / "state")
+    try:
+        there = boto3.client("kinesis", endpoint_url=second.url)
+        assert shards(there, "kept") == before
+        found = [read(there, "kept", shard["ShardId"]) for shard in parents_first(before)]
+        assert [record["Data"] for each in found for record in each.records] == [b"before", b"after"]
+        assert [each.children is None for each in found] == [is_open(each) for each in parents_first(before)]
+        scale(there, "kept", 6)  # and its shards go on being counted
+        assert len(open_shards(there, "kept")) == 6
+        assert len({shard["ShardId"] for shard in shards(there, "kept")}) == len(before) + 6
+    finally:
+        second.stop()
+
+
+@pytest.fixture
+def ministack_of_ours(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """MiniStack's Kinesis in this process, put back afterwards; `now` is the time when a shard is closed."""
+    from ministack.services import kinesis, lambda_svc
+    from ministack.services.cloudformation import provisioners
+
+    names = (
+        *kinesis_resharding._READS,
+        *kinesis_resharding._CHANGES,
+        *kinesis_resharding._USED,
+        "_expire_records",
+        "_expire_iterators",
+    )
+    for name in names:
+        monkeypatch.setattr(kinesis, name, getattr(kinesis, name))
+    handlers = provisioners._RESOURCE_HANDLERS["AWS::Kinesis::Stream"]
+    monkeypatch.setitem(handlers, "update", handlers["update"])
+    own = types.SimpleNamespace(now=time.time(), kinesis=kinesis)
+    ministack.skip_needless_expiry(kinesis)
+    kinesis_resharding.grant(kinesis, provisioners, lambda_svc, clock=lambda: own.now)
+    yield own
+    kinesis.reset()
+
+
+def test_a_closed_shard_goes_when_its_retention_is_over_and_its_records_as_theirs_is(
+    ministack_of_ours: Any,
+) -> None:
+    kinesis = ministack_of_ours.kinesis
+    hour = 3600.0
+    really_now = time.time()
+    kinesis._create_stream({"StreamName": "s", "ShardCount": 1})
+    stream = kinesis._streams["s"]
+    for data in ("b2xk", "bmV3"):
+        kinesis._put_record({"StreamName": "s", "PartitionKey": "k", "Data": data})
+    [parent] = stream["shards"].values()
+    parent["records"][0]["ApproximateArrivalTimestamp"] = really_now - 25 * hour
+    parent["records"][1]["ApproximateArrivalTimestamp"] = really_now - 23 * hour
+
+    ministack_of_ours.now = really_now - 22 * hour
+    kinesis._split_shard(
+        {"StreamName": "s", "ShardToSplit": "shardId-000000000000", "NewStartingHashKey": str(2**127)}
+    )
+    ministack_of_ours.now = really_now
+    kinesis._describe_stream({"StreamName": "s"})
+    assert [len(shard["records"]) for shard in stream["shards"].values()] == [1, 0, 0]
+
+    ministack_of_ours.now = really_now + 2.1 * hour
+    kinesis._list_shards({"StreamName": "s"})
+    assert sorted(stream["shards"]) == ["shardId-000000000001", "shardId-000000000002"]
+    assert len(kinesis_shards.open_shards(stream)) == 2
+
+
+def test_a_ministack_that_has_changed_is_left_alone() -> None:
+    changed = types.SimpleNamespace(_split_shard=print)
+
+    kinesis_resharding.grant(changed, types.SimpleNamespace(), types.SimpleNamespace())
+
+    assert changed._split_shard is print

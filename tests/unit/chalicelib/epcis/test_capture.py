@@ -1,0 +1,93 @@
+"""EPCIS in: which events an EPCIS event makes, and why it makes none."""
+
+import json
+from typing import Any
+
+import pytest
+
+from chalicelib.domain import lifecycle
+from chalicelib.epcis import capture
+from tests.support.stored_events import stored
+
+
+def captured(event: dict[str, Any]) -> list[capture.Captured]:
+    whole = {
+        "type": "ObjectEvent",
+        "eventTime": "2026-01-01T10:00:00Z",
+        "eventTimeZoneOffset": "+01:00",
+        "action": "OBSERVE",
+        "epcList": ["urn:epc:id:sgtin:0614141.107346.2017"],
+        **event,
+    }
+    return list(capture.capture(capture.decode(json.dumps(whole)), [], None))
+
+
+def test_an_error_declaration_takes_the_event_out_that_it_names() -> None:
+    wrong = captured({"bizStep": "destroying", "disposition": "destroyed", "eventID": "urn:uuid:1"})[0].wire
+    declared = {"declarationTime": "2026-01-02T00:00:00Z", "reason": "did_not_occur"}
+    void = captured(
+        {
+            "bizStep": "destroying",
+            "disposition": "destroyed",
+            "eventID": "urn:uuid:1",
+            "errorDeclaration": declared,
+        }
+    )[0].wire
+    assert wrong is not None
+    assert void is not None
+    history = sorted([stored(wrong), stored(void)], key=lambda event: event.position, reverse=True)
+
+    reading = lifecycle.read(history, None, "2027-01-01T00:00:00.000000Z")
+
+    assert reading.voided_by == {stored(wrong).position: stored(void).position}
+    assert lifecycle.determine_status(history, "2027").status == lifecycle.UNKNOWN
+
+
+def test_local_time_is_where_it_happened() -> None:
+    (only,) = captured({"eventTime": "2026-01-01T23:30:00.1234567890Z", "eventTimeZoneOffset": "+05:30"})
+
+    assert only.wire is not None
+    assert only.wire["occurred_at"] == "2026-01-02T05:00:00.123456789+05:30"
+
+
+@pytest.mark.parametrize(
+    ("event", "reason"),
+    [
+        ({"type": "Event"}, "not one of the five event types of EPCIS 2.0"),
+        ({"epcList": []}, "names no EPC"),
+        ({"epcList": ["SN 1"]}, "epcList: not an EPC: 'SN 1'"),
+        ({"epcList": [7]}, "epcList: an EPC is a string"),
+        ({"epcList": ["urn:epc:idpat:sgtin:4012345.066666.*"]}, "names a class and has no serial"),
+        ({"epcList": ["https://id.gs1.org/01/70614141123451/10/99"]}, "names a class and has no serial"),
+        ({"epcList": ["urn:" + "x" * 200]}, "makes a serial number of 204 characters, over 128"),
+        ({"eventTime": "yesterday"}, "eventTime: expected RFC 3339 with an offset, got 'yesterday'"),
+        ({"eventTime": None}, "eventTime: expected a string"),
+        ({"eventTimeZoneOffset": "CET"}, "eventTimeZoneOffset: expected an offset such as +01:00, got 'CET'"),
+        ({"errorDeclaration": {}}, "errorDeclaration: has no declarationTime"),
+        ({"quantityList": [{"epcClass": "urn:c"}], "epcList": []}, "'urn:c' is a class-level quantity"),
+    ],
+)
+def test_what_makes_no_event_is_skipped_with_the_reason(event: dict[str, Any], reason: str) -> None:
+    (only,) = captured(event)
+
+    assert only.wire is None
+    assert only.reason is not None
+    assert reason in only.reason
+
+
+def test_each_thing_of_an_aggregation_has_its_own_story() -> None:
+    parent, *children = captured(
+        {
+            "type": "AggregationEvent",
+            "parentID": "urn:epc:id:sscc:0614141.1234567890",
+            "childEPCs": ["urn:epc:id:sgtin:0614141.107346.2017", "urn:epc:id:sgtin:0614141.107346.2018"],
+            "bizStep": "packing",
+        }
+    )
+
+    assert parent.wire is not None
+    assert len(parent.wire["metadata"]["epcis"]["childEPCs"]) == 2
+    assert [child.wire and child.wire["metadata"]["epcis"]["childEPCs"] for child in children] == [
+        ["urn:epc:id:sgtin:0614141.107346.2017"],
+        ["urn:epc:id:sgtin:0614141.107346.2018"],
+    ]

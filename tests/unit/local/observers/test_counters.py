@@ -1,0 +1,80 @@
+"""The figures of a run, from what the mappings and the producer say."""
+
+from local.event_sources.observer import Invocation
+from local.observers.counters import Counter, Stopwatch
+
+
+def an_invocation(outcome: str = "ok", age_ms: float = 0.0) -> Invocation:
+    return Invocation("process_lifecycle", "shard-0", 10, outcome, 1, age_ms, 0.0, 0.1)
+
+
+def test_latency_is_from_acceptance_to_success_whichever_is_heard_of_first() -> None:
+    watch = Stopwatch()
+
+    watch.accepted("shard-0", "1", 10.0, is_event=True)
+    watch.processed("shard-0", ["1", "2"], 10.5)
+    watch.accepted("shard-0", "2", 10.4, is_event=True)
+
+    assert watch.latency_ms() == {"p50": 100.0, "p95": 500.0, "p99": 500.0}
+    assert watch.outstanding == 0
+    assert (watch.last_accepted_at, watch.last_done_at) == (10.4, 10.5)
+
+
+def test_percentiles_are_of_the_nearest_rank() -> None:
+    watch = Stopwatch()
+    for number in range(1, 201):
+        watch.accepted("shard-0", str(number), 0.0, is_event=True)
+        watch.processed("shard-0", [str(number)], number / 1000)
+
+    assert watch.latency_ms() == {"p50": 100.0, "p95": 190.0, "p99": 198.0}
+
+
+def test_without_events_there_is_no_latency() -> None:
+    assert Stopwatch().latency_ms() == {"p50": None, "p95": None, "p99": None}
+
+
+def test_poison_is_waited_for_and_not_timed() -> None:
+    watch = Stopwatch()
+
+    watch.accepted("shard-0", "1", 10.0, is_event=False)
+    assert watch.outstanding == 1
+    watch.processed("shard-0", ["1", "2"], 10.5)
+    watch.accepted("shard-0", "2", 10.0, is_event=False)
+
+    assert watch.outstanding == 0
+    assert watch.latency_ms()["p50"] is None
+
+
+def test_a_record_given_up_is_no_longer_waited_for_and_not_timed() -> None:
+    watch = Stopwatch()
+
+    watch.accepted("shard-0", "1", 10.0, is_event=True)
+    watch.discarded("shard-0", ["1", "2"], "RetryAttemptsExhausted")
+    watch.accepted("shard-0", "2", 10.0, is_event=True)
+
+    assert watch.outstanding == 0
+    assert watch.latency_ms()["p50"] is None
+    assert watch.counts().discarded == 2
+
+
+def test_the_same_sequence_number_in_two_shards_is_two_records() -> None:
+    watch = Stopwatch()
+
+    watch.accepted("shard-0", "1", 10.0, is_event=True)
+    watch.processed("shard-1", ["1"], 10.5)
+
+    assert watch.outstanding == 1
+
+
+def test_counts_are_of_everything_and_the_age_is_the_largest() -> None:
+    counter = Counter()
+
+    counter.invoked(an_invocation(age_ms=5))
+    counter.invoked(an_invocation("timeout", age_ms=70))
+    counter.invoked(an_invocation("partial", age_ms=20))
+    counter.processed("shard-0", ["1", "2", "3"], 1.0)
+    counter.bisected("shard-0", 10)
+
+    counts = counter.counts()
+    assert (counts.invocations, counts.failed_invocations, counts.processed) == (3, 1, 3)
+    assert (counts.bisects, counts.iterator_age_ms_max) == (1, 70)
