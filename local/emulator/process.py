@@ -27,7 +27,7 @@ START_TIMEOUT_S = 120.0
 #: Saving a large state takes tens of seconds; without one, stopping takes none.
 STOP_TIMEOUT_S = 120.0
 
-_MODULE = "local.emulator.__main__"
+_MODULE = "local.emulator"
 _HEALTH_PATH = "/_ministack/health"
 _FREE_PORT_ATTEMPTS = 5
 
@@ -173,7 +173,7 @@ def recorded(record: Path) -> Endpoint | None:
         return None
     command = command_line(pid)
     # Process ids are used again: only a MiniStack that answers where ours did is ours.
-    if command is None or _MODULE not in command or not answers(url):
+    if command is None or f"-m {_MODULE}" not in command or not answers(url):
         return None
     return Endpoint(url, pid=pid, keeps_state=True)
 
@@ -213,7 +213,10 @@ def _start(port: int, log_path: Path, state_dir: Path | None, record: Path | Non
         if process.poll() is not None:
             if not is_free(port):
                 raise PortInUseError(f"port {port} was taken by another program just now; try again")
-            raise EndpointError(f"the endpoint ended at once with code {process.returncode}; see {log_path}")
+            lines = log_path.read_text(errors="replace").splitlines() or ["nothing in its log"]
+            raise EndpointError(
+                f"the endpoint ended at once with code {process.returncode}: {lines[-1]}; see {log_path}"
+            )
         if not answers(url):
             raise EndpointError(f"the endpoint did not answer within {START_TIMEOUT_S:.0f} s; see {log_path}")
     except BaseException:  # Ctrl-C too: nobody else knows of the process yet
