@@ -17,6 +17,7 @@ from local.emulator.patches import (
     dynamodb_long_partitions,
     kinesis_expiry,
     kinesis_resharding,
+    kinesis_shard_limits,
 )
 from local.emulator.patches.parts import PatchError
 
@@ -27,8 +28,8 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 _GC_THRESHOLDS = (10_000, 20, 1_000)
 
 
-def patch() -> None:
-    """Apply every patch to the MiniStack of this process.  Raises PatchError."""
+def patch(*, shard_limits: bool) -> None:
+    """Apply the patches to the MiniStack of this process.  Raises PatchError."""
     from ministack.services import (  # type: ignore[import-untyped]  # it ships no types
         apigateway_v1,
         dynamodb,
@@ -42,6 +43,8 @@ def patch() -> None:
 
     kinesis_expiry.apply(kinesis)
     kinesis_resharding.apply(kinesis, provisioners, lambda_svc)
+    if shard_limits:
+        kinesis_shard_limits.apply(kinesis)
     dynamodb_long_partitions.apply(dynamodb)
     apigateway_import.apply(apigateway_v1)
     cloudformation_stream_import.apply(changesets, provisioners, kinesis)
@@ -55,6 +58,11 @@ def main() -> int:
         action="store_true",
         help="end when the process that started it ends; on Linux also when that is killed",
     )
+    parser.add_argument(
+        "--shard-limits",
+        action="store_true",
+        help="have each shard take 1,000 records and 1 MB a second, as on AWS, and refuse the rest",
+    )
     args = parser.parse_args()
     if args.with_parent:
         _end_with_parent()
@@ -62,7 +70,7 @@ def main() -> int:
     from ministack.app import main as serve  # type: ignore[import-untyped]
 
     try:
-        patch()
+        patch(shard_limits=args.shard_limits)
     except PatchError as exc:
         print(f"error: {exc}", file=sys.stderr)
         return EXIT_UNAVAILABLE

@@ -36,6 +36,9 @@ PARTS = [
     "kinesis._get_records",
     "kinesis._merge_shards",
     "kinesis._next_sequence_number",
+    "kinesis._partition_key_to_hash",
+    "kinesis._put_record",
+    "kinesis._put_records",
     "kinesis._resolve_stream",
     "kinesis._route_to_shard",
     "kinesis._shard_iterators",
@@ -71,7 +74,7 @@ def test_a_part_that_ministack_does_not_have_is_named(
 
     wanted = rf"^ministack {version('ministack')} has no (cloudformation\.)?{name}[.;].*: `make install`$"
     with pytest.raises(PatchError, match=wanted):
-        emulator.patch()
+        emulator.patch(shard_limits=True)
 
 
 def test_every_part_that_a_patch_touches_has_been_asked_for(
@@ -90,7 +93,7 @@ def test_every_part_that_a_patch_touches_has_been_asked_for(
             monkeypatch.setattr(module, "part", part)
     before = {(module, name): id(value) for module, name, value in attributes(ministack)}
 
-    emulator.patch()
+    emulator.patch(shard_limits=True)
 
     assert asked == set(PARTS)
     after = {(module, name): id(value) for module, name, value in attributes(ministack)}

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import boto3
 import pytest
@@ -124,6 +125,33 @@ def test_a_recorded_one_outlives_a_kill_and_is_adopted_and_stopped(
     adopted.stop()
     assert not process.answers(url)
     assert process.recorded(record) is None
+
+
+def test_one_with_other_shard_limits_is_ended_in_order_and_started_again_with_what_it_kept(
+    tmp_path: Path,
+) -> None:
+    kept: dict[str, Any] = {
+        "port": process.free_port(),
+        "log_path": tmp_path / "log",
+        "state_dir": tmp_path / "state",
+        "record": tmp_path / "endpoint.json",
+    }
+    started = []
+    for shard_limits in (False, True, True, False):
+        started.append(process.start(**kept, shard_limits=shard_limits))
+        kinesis = boto3.client("kinesis", endpoint_url=started[-1].url)
+        if len(started) == 1:
+            kinesis.create_stream(StreamName="kept", ShardCount=1)
+        records = [{"Data": b"x", "PartitionKey": str(number)} for number in range(500)]
+        answers = [kinesis.put_records(StreamName="kept", Records=records) for _ in range(4)]
+        kinesis.close()
+        assert any(answer["FailedRecordCount"] for answer in answers) is shard_limits
+
+    first, limited, adopted, last = started
+    assert adopted.pid == limited.pid
+    assert first.is_gone
+    assert limited.is_gone
+    last.stop()
 
 
 def test_a_port_of_another_program_is_refused_in_one_sentence(tmp_path: Path) -> None:
