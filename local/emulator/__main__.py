@@ -15,6 +15,7 @@ from local.emulator.patches import (
     apigateway_import,
     cloudformation_stream_import,
     dynamodb_long_partitions,
+    kinesis_cbor,
     kinesis_expiry,
     kinesis_resharding,
     kinesis_shard_limits,
@@ -41,6 +42,7 @@ def patch(*, shard_limits: bool) -> None:
         provisioners,
     )
 
+    kinesis_cbor.apply(kinesis)
     kinesis_expiry.apply(kinesis)
     kinesis_resharding.apply(kinesis, provisioners, lambda_svc)
     if shard_limits:

@@ -47,6 +47,7 @@ PARTS = [
     "kinesis._streams",
     "kinesis._update_shard_count",
     "kinesis.error_response_json",
+    "kinesis.handle_request",
     "kinesis.json_response",
     "lambda_svc._esms",
     "lambda_svc._kinesis_positions",

@@ -142,7 +142,7 @@ def test_one_with_other_shard_limits_is_ended_in_order_and_started_again_with_wh
         kinesis = boto3.client("kinesis", endpoint_url=started[-1].url)
         if len(started) == 1:
             kinesis.create_stream(StreamName="kept", ShardCount=1)
-        records = [{"Data": b"x", "PartitionKey": str(number)} for number in range(500)]
+        records = [{"Data": bytes(2000), "PartitionKey": str(number)} for number in range(500)]
         answers = [kinesis.put_records(StreamName="kept", Records=records) for _ in range(4)]
         kinesis.close()
         assert any(answer["FailedRecordCount"] for answer in answers) is shard_limits
