@@ -178,22 +178,20 @@ def _start_mappings(
         told[faults.DIRECTORY_VARIABLE] = str(board.directory.resolve())
         if board.faults.timeout:
             timeout_s = min(timeout_s, faults.TIMEOUT_S)
-    ingest = SandboxPool(
-        handler=f"{module}.process_lifecycle",
-        environment=told,
-        timeout_s=timeout_s,
-        memory_mb=on_stream.memory_mb,
-        log_path=plan.logs / "process_lifecycle.log",
-    )
-    stops.callback(ingest.close)
-    triage = SandboxPool(
-        handler=f"{module}.triage_dead_letters",
-        environment=told,
-        timeout_s=on_queue.timeout_s,
-        memory_mb=on_queue.memory_mb,
-        log_path=plan.logs / "triage_dead_letters.log",
-    )
-    stops.callback(triage.close)
+
+    def sandboxes(function: str, timeout_s: float, memory_mb: int) -> SandboxPool:
+        pool = SandboxPool(
+            handler=f"{module}.{function}",
+            environment=told,
+            timeout_s=timeout_s,
+            memory_mb=memory_mb,
+            log_path=plan.logs / f"{function}.log",
+        )
+        stops.callback(pool.close)
+        return pool
+
+    ingest = sandboxes("process_lifecycle", timeout_s, on_stream.memory_mb)
+    triage = sandboxes("triage_dead_letters", on_queue.timeout_s, on_queue.memory_mb)
     mapping = KinesisMapping(
         settings=on_stream,
         stream=settings.stream_name(),

@@ -28,7 +28,8 @@ def apply(kinesis: Any, provisioners: Any, mappings: Any, clock: Callable[[], fl
     _close_shards(kinesis, clock)
     resolve = part(kinesis, "_resolve_stream")
     streams, next_number = part(kinesis, "_streams"), part(kinesis, "_next_sequence_number")
-    json_response, error_response = part(kinesis, "json_response"), part(kinesis, "error_response_json")
+    json_response: Callable[[Data], Answer] = part(kinesis, "json_response")
+    error_response: Callable[[str, str, int], Answer] = part(kinesis, "error_response_json")
     positions, esms = part(mappings, "_kinesis_positions"), part(mappings, "_esms")
 
     def reshard(stream: Stream, change: Callable[[Resharding], object]) -> None:
@@ -67,11 +68,9 @@ def apply(kinesis: Any, provisioners: Any, mappings: Any, clock: Callable[[], fl
                     raise RefusedError("ResourceNotFoundException", f"Stream {name} not found")
                 if stream["StreamModeDetails"]["StreamMode"] != "PROVISIONED":
                     raise RefusedError("ValidationException", f"Stream {name} has on-demand capacity mode")
-                done: Answer = json_response(change(stream, data))
+                return json_response(change(stream, data))
             except RefusedError as exc:
-                refused: Answer = error_response(exc.code, str(exc), 400)
-                return refused
-            return done
+                return error_response(exc.code, str(exc), 400)
 
     answer_with("_split_shard", split)
     answer_with("_merge_shards", merge)
@@ -99,7 +98,7 @@ def apply(kinesis: Any, provisioners: Any, mappings: Any, clock: Callable[[], fl
 def _close_shards(kinesis: Any, clock: Callable[[], float]) -> None:
     """Have requests that name, list, write and read shards know closed ones."""
     streams, iterators = part(kinesis, "_streams"), part(kinesis, "_shard_iterators")
-    resolve, json_response = part(kinesis, "_resolve_stream"), part(kinesis, "json_response")
+    json_response: Callable[[Data], Answer] = part(kinesis, "json_response")
 
     @replace(kinesis, "_resolve_stream")
     def resolve_stream(resolve: Callable[..., Any], data: Data) -> tuple[str, Stream | None]:
@@ -126,10 +125,9 @@ def _close_shards(kinesis: Any, clock: Callable[[], float]) -> None:
         if answer[0] != 200:
             return answer
         told = json.loads(answer[2])
-        count = len(kinesis_shards.open_shards(resolve(data)[1]))
-        told["StreamDescriptionSummary"]["OpenShardCount"] = count
-        changed: Answer = json_response(told)
-        return changed
+        summary = told["StreamDescriptionSummary"]
+        summary["OpenShardCount"] = len(kinesis_shards.open_shards(streams[summary["StreamName"]]))
+        return json_response(told)
 
     @replace(kinesis, "_get_records")
     def get_records(get: Callable[..., Answer], data: Data) -> Answer:
@@ -155,5 +153,4 @@ def _close_shards(kinesis: Any, clock: Callable[[], float]) -> None:
             for child_id, child in sorted(shards.items())
             if place["shard_id"] in kinesis_shards.parents_of(child)
         ]
-        changed: Answer = json_response(told)
-        return changed
+        return json_response(told)

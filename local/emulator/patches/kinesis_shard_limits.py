@@ -26,7 +26,8 @@ def apply(kinesis: Any, clock: Callable[[], float] = time.monotonic) -> None:
     limits = ShardLimits(clock)
     resolve, route = part(kinesis, "_resolve_stream"), part(kinesis, "_route_to_shard")
     hash_of = part(kinesis, "_partition_key_to_hash")
-    json_response, error_response = part(kinesis, "json_response"), part(kinesis, "error_response_json")
+    json_response: Callable[[Data], Answer] = part(kinesis, "json_response")
+    error_response: Callable[[str, str, int], Answer] = part(kinesis, "error_response_json")
 
     def refusal(stream: Data, entry: Data) -> str | None:
         """The reason why the entry's shard does not take it; None when it does."""
@@ -44,10 +45,7 @@ def apply(kinesis: Any, clock: Callable[[], float] = time.monotonic) -> None:
     def put_record(put: Callable[[Data], Answer], data: Data) -> Answer:
         _, stream = resolve(data)
         reason = refusal(stream, data) if stream else None
-        if reason is None:
-            return put(data)
-        refused: Answer = error_response(_EXCEEDED, reason, 400)
-        return refused
+        return put(data) if reason is None else error_response(_EXCEEDED, reason, 400)
 
     @replace(kinesis, "_put_records")
     def put_records(put: Callable[[Data], Answer], data: Data) -> Answer:
@@ -67,5 +65,4 @@ def apply(kinesis: Any, clock: Callable[[], float] = time.monotonic) -> None:
             for reason in reasons
         ]
         told["FailedRecordCount"] = len(entries) - len(taken)
-        partly: Answer = json_response(told)
-        return partly
+        return json_response(told)
