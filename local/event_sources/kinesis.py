@@ -16,7 +16,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.errors import ConfigurationError
 from local import arns
-from local.emulator.patches import kinesis_long_polls
 from local.event_sources import lambda_events
 from local.event_sources.batch_item_failures import Outcome
 from local.event_sources.checkpoints import Birth, Checkpoints, Position, ShardCheckpoint
@@ -69,7 +68,6 @@ class KinesisMapping:
         self._function = function
         self._invoke = invoke
         self._kinesis = kinesis
-        kinesis_long_polls.allow(kinesis)
         self._sqs = sqs
         self._checkpoints = checkpoints
         self._failure_queue_name = failure_queue

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.emulator.patches import kinesis_long_polls
 from local.event_sources.settings import AT_TIMESTAMP, LATEST, TRIM_HORIZON
 
 if TYPE_CHECKING:
@@ -108,17 +107,15 @@ class ShardReader:
             # Should this iterator be lost before anything was read, a new LATEST would skip records.
             self._start = Start.at_time(now)
 
-    def read(self, limit: int, now: float, wait_s: float = 0.0) -> Page:
+    def read(self, limit: int, now: float) -> Page:
         """The next records, up to `limit`.  Raises ReadLaterError or ShardGoneError.
 
-        Where there is none, the answer may come `wait_s` later, and at once when there is.  Iterators last
-        five minutes; an expired one is replaced at once.
+        Iterators last five minutes; an expired one is replaced at once.
         """
         if self._iterator is None:
             self.open(now)
         try:
-            with kinesis_long_polls.waiting(wait_s):
-                answer = self._kinesis.get_records(ShardIterator=self._iterator or "", Limit=limit)
+            answer = self._kinesis.get_records(ShardIterator=self._iterator or "", Limit=limit)
         except ClientError as exc:
             if exc.response["Error"]["Code"] not in _THROTTLED:
                 self._iterator = None

@@ -104,7 +104,6 @@ class ShardRunner:
         self._thread = threading.Thread(target=self._run, name=source.shard_id, daemon=True)
         self._next_read_at = float("-inf")
         self._failed_reads = 0
-        self._is_asked = True
         self._last_read_began = float("-inf")
         self._is_at_tip = False
         self._is_read_out = False
@@ -131,7 +130,6 @@ class ShardRunner:
 
     def poll(self) -> None:
         """Read now rather than when the poll interval is over."""
-        self._is_asked = True
         self._next_read_at = float("-inf")
         self._inbox.put(None)
 
@@ -167,7 +165,7 @@ class ShardRunner:
         if self._is_read_out or began < self._next_read_at or not self._machine.wants_records:
             return
         try:
-            page = self._reader.read(self._read_limit, began, self._wait_s(began))
+            page = self._reader.read(self._read_limit, began)
         except ReadLaterError as exc:
             pause_s = min(_LONGEST_READ_BACKOFF_S, _READ_BACKOFF_S * 2 ** min(self._failed_reads, 16))
             if not self._failed_reads:
@@ -190,11 +188,6 @@ class ShardRunner:
         at_once = page.records or not page.is_tip
         self._next_read_at = float("-inf") if at_once else began + self._pause_s(began)
         self._tell(began, is_at_tip=page.is_tip and not page.is_end)
-
-    def _wait_s(self, now: float) -> float:
-        """How long this read may wait for a record: where there is nothing else to do and nobody asks."""
-        is_asked, self._is_asked = self._is_asked, False
-        return self._pause_s(now) if self._is_eager and self._machine.is_idle and not is_asked else 0.0
 
     def _pause_s(self, now: float) -> float:
         if self._is_eager and now - self._last_brought_at < _EAGER_FOR_S:
