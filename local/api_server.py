@@ -10,7 +10,6 @@ answer what API Gateway does: no body after HEAD, and `minimum_compression_size`
 import argparse
 import gzip
 import os
-import re
 import sys
 import threading
 from collections.abc import Mapping
@@ -23,6 +22,7 @@ from chalice.config import Config
 from chalice.deploy.validate import validate_routes
 from chalice.local import ChaliceRequestHandler, LocalDevServer, create_local_server
 
+from chalicelib.api.size import LAMBDA_MAX_BYTES, serialised_bytes
 from cli.exits import EXIT_OK, EXIT_UNAVAILABLE
 from cli.paths import ROOT
 
@@ -34,9 +34,8 @@ BACKLOG = 128
 # On loopback bytes cost nothing; only the time to compress them counts.
 _COMPRESSION_LEVEL = 1
 
-_ACCEPTS_GZIP = re.compile(
-    r"(?:^|,)\s*(?:gzip|x-gzip)\s*(?:;\s*q=(?!0(?:\.0*)?\s*(?:,|$))[^,]*)?\s*(?:,|$)", re.IGNORECASE
-)
+#: What API Gateway answers when Lambda refuses the function's response.
+_BAD_GATEWAY = '{"message": "Internal server error"}'
 
 
 class Handler(ChaliceRequestHandler):
@@ -45,7 +44,8 @@ class Handler(ChaliceRequestHandler):
     Chalice writes headers and body separately, and on a connection that is kept alive the second waits 40 ms
     for the first one's delayed acknowledgement.  The conditions for compressing are API Gateway's ("Receive
     an API response with a compressed payload", Amazon API Gateway Developer Guide): the caller names gzip in
-    Accept-Encoding, the answer has no Content-Encoding yet, and it is large enough.
+    Accept-Encoding, the answer has no Content-Encoding yet, and it is large enough.  A response that Lambda
+    refuses for its size becomes API Gateway's 502.
     """
 
     wbufsize = -1  # one write an answer; http.server flushes it
@@ -62,6 +62,9 @@ class Handler(ChaliceRequestHandler):
             # A body here would be read as the beginning of the connection's next answer.
             self._send_http_response_no_body(code, headers)
             return
+        size = len(body) * 4 // 3 if isinstance(body, bytes) else serialised_bytes(body)
+        if size + len(str(headers)) > LAMBDA_MAX_BYTES:
+            code, headers, body = 502, {"Content-Type": "application/json"}, _BAD_GATEWAY
         data = body if isinstance(body, bytes) else body.encode()
         if self._is_compressed(headers, len(data)):
             vary = headers.get("Vary")
@@ -79,7 +82,7 @@ class Handler(ChaliceRequestHandler):
             self._minimum_bytes is not None
             and size >= self._minimum_bytes
             and not any(name.lower() == "content-encoding" for name in headers)
-            and _ACCEPTS_GZIP.search(self.headers.get("Accept-Encoding", "")) is not None
+            and _accepts_gzip(self.headers.get("Accept-Encoding", ""))
         )
 
 
@@ -98,6 +101,15 @@ def server(port: int, host: str = HOST) -> LocalDevServer:
     running.server.RequestHandlerClass = partial(Handler, app_object=app, config=config)
     running.server.socket.listen(BACKLOG)
     return running
+
+
+def _accepts_gzip(accept_encoding: str) -> bool:
+    """Whether the header names gzip with a weight above 0 (RFC 9110, 12.5.3)."""
+    for coding in accept_encoding.split(","):
+        name, _, weight = coding.partition(";")
+        if name.strip().lower() in ("gzip", "x-gzip"):
+            return not weight.strip() or weight.strip().lower().removeprefix("q=").strip("0.") != ""
+    return False
 
 
 def main() -> int:
