@@ -67,7 +67,7 @@ def test_the_rehearsal_works_as_it_stands_and_a_second_deployment_can_be_taken_b
     assert asked(f"{api}products/{serial}")[0] == 401  # there is no token
 
     # Another version, and what the page says that deploying it takes back.
-    terminal.edits("chalicelib/api/routes.py", '_json({"status": "ok"})', '_json({"status": "fine"})')
+    terminal.edits("chalicelib/api/routes.py", '{"status": "ok"}', '{"status": "fine"}')
     terminal.commits("the second")
     does(deploy)
     assert asked(f"{api}health") == (200, {"status": "fine"})

@@ -22,7 +22,7 @@ BUCKET = {"BUCKET": "deployments"}
 MAKE_BUCKET, STACK, PACKAGE, UPLOAD, DEPLOY, KEEP, DOCTOR = commands("As a package")
 ADDRESS, SEND, HISTORY, CURL = commands("Asking it")
 BACK, LOOK, *DELETE = commands("Deployed as a package")
-FINE = '_json({"status": "ok"})', '_json({"status": "fine"})'
+FINE = '{"status": "ok"}', '{"status": "fine"}'
 
 
 class Stage:

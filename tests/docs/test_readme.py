@@ -10,21 +10,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from cli.paths import ROOT
+from tests.support import make
 from tests.support.processes import until
 
 README = (ROOT / "README.md").read_text()
-
-#: The targets as they are, on the Python that runs the tests; nothing is installed by a test.
-MAKE = ("make", "--no-print-directory", "-o", ".venv/.ready", f"BIN={Path(sys.executable).parent}")
-
-#: `make test` is a make too, and what it was called with is not for these.
-OURS = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
 
 
 class Shown(NamedTuple):
@@ -58,7 +52,12 @@ def test_make_demo_answers_what_readme_shows() -> None:
     command = starting("make demo")
 
     ran = subprocess.run(
-        [*MAKE, *command.command.split()[1:]], cwd=ROOT, env=OURS, capture_output=True, text=True, timeout=300
+        [*make.COMMAND, *command.command.split()[1:]],
+        cwd=ROOT,
+        env=make.ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=300,
     )
 
     assert ran.returncode == 0, ran.stderr
@@ -76,9 +75,9 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("home")
     arguments = f"ARGS=--port 0 --endpoint-port 0 --home {home}"
     process = subprocess.Popen(
-        [*MAKE, *starting("make serve").command.split()[1:], arguments],
+        [*make.COMMAND, *starting("make serve").command.split()[1:], arguments],
         cwd=ROOT,
-        env=OURS,
+        env=make.ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

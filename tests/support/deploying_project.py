@@ -22,13 +22,14 @@ from botocore.loaders import Loader
 
 from cli.exits import EXIT_OK
 from cli.paths import ROOT
+from tests.support import make
 
 PAGE = (ROOT / "docs" / "deploying.md").read_text()
 
 #: The page says that it goes behind each `stack apply` on the embedded endpoint.
 ON_THE_ENDPOINT = " --set Watching=off"
 
-FILES = ("app.py", "requirements.txt", "requirements-dev.txt", "constraints.txt", "Makefile", ".gitignore")
+FILES = ("app.py", *sorted(path.name for path in ROOT.glob("*.txt")), "Makefile", ".gitignore")
 FOLDERS = ("chalicelib", "cli", "infra", "local", "ops", "producer")
 
 Ran = subprocess.CompletedProcess[str]
@@ -64,9 +65,9 @@ def project(directory: Path, deployments: Path | None = None) -> Path:
     environment.mkdir()
     for path in Path(sys.prefix).iterdir():
         (environment / path.name).symlink_to(path)
-    ready = environment / ".ready"
-    ready.unlink(missing_ok=True)
-    ready.touch()  # later than the requirements: `make install` has nothing to do
+    for stamp in make.STAMPS[:2]:
+        (directory / stamp).unlink(missing_ok=True)
+        (directory / stamp).touch()  # later than the requirements: `make install` has nothing to do
     return directory
 
 
