@@ -136,8 +136,8 @@ def burst(events: int, is_limited: bool) -> dict[str, Any]:
     from chalicelib import settings
     from local import pipeline
     from local.commands import demo
-    from local.event_sources import settings as mapping_settings
     from local.event_sources.observer import Invocation
+    from local.event_sources.settings import kinesis_settings
     from local.observers.counters import Stopwatch
     from producer.entry import Entry, event_entry
     from producer.putter import Putter
@@ -165,7 +165,7 @@ def burst(events: int, is_limited: bool) -> dict[str, Any]:
     def accepted(entry: Entry, shard_id: str, sequence_number: str, at: float) -> None:
         watch.accepted(shard_id, sequence_number, at, is_event=True)
 
-    mapping = mapping_settings.for_kinesis(app, "process_lifecycle")
+    mapping = kinesis_settings(app)
     with tempfile.TemporaryDirectory(prefix="lifecycle-bench-") as logs:
         plan = pipeline.Plan(endpoint.STAGE, Path(logs), shard_limits=is_limited)
         with pipeline.running(plan, watch, lambda _: None) as running:

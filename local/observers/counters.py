@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from local.event_sources.observer import Invocation, Silent
+from local.event_sources.observer import Invocation, Observer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class Counts:
     iterator_age_ms_max: float = 0.0
 
 
-class Counter(Silent):
+class Counter(Observer):
     """Counts, and nothing that grows with the run."""
 
     def __init__(self) -> None:

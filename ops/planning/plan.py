@@ -6,7 +6,6 @@ come from.
 """
 
 import argparse
-import json
 import math
 from dataclasses import asdict
 from decimal import Decimal
@@ -15,7 +14,7 @@ from typing import Any
 
 from chalicelib.errors import ConfigurationError
 from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE
-from cli.paths import ROOT
+from infra import functions
 from ops import arguments
 from ops.output import CommandError, counted, table, tell, tell_json
 from ops.planning import bill as bills
@@ -23,8 +22,6 @@ from ops.planning import capacity, prices, sizing
 from ops.planning.bill import Line
 from ops.planning.prices import PriceList
 from ops.planning.sizing import ON_DEMAND, Alternative, Design, Load
-
-FUNCTIONS = ROOT / "infra" / "functions.json"
 
 EXAMPLES = """\
   # this project's load: 20 million events a month, bursts of 100,000 stored within a minute
@@ -125,8 +122,7 @@ def compare(load: Load, listed: PriceList) -> list[tuple[Design, list[Line]]]:
 
 def deployed_alternative() -> Alternative:
     """What `infra/` describes, as far as it is one of the alternatives."""
-    process = json.loads(FUNCTIONS.read_text())["Resources"]["ProcessLifecycle"]["Properties"]
-    return Alternative(ON_DEMAND, False, ON_DEMAND, process["MemorySize"])
+    return Alternative(ON_DEMAND, False, ON_DEMAND, functions.read().ingest.memory_size)
 
 
 def as_json(
@@ -285,8 +281,8 @@ def _cents(usd: Decimal) -> float:
 
 
 def _is_traced() -> bool:
-    resources = json.loads(FUNCTIONS.read_text())["Resources"]
-    return any(each["Properties"].get("Tracing") == "Active" for each in resources.values())
+    deployed = functions.read()
+    return "Active" in (deployed.ingest.tracing, deployed.triage.tracing, deployed.api.tracing)
 
 
 def _retention(text: str) -> int:

@@ -4,21 +4,18 @@ Options in, a simulated run (`simulation/engine.py`) out: as a table, as JSON, a
 """
 
 import argparse
-import json
 import os
 import random
 from pathlib import Path
 
 from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE
-from cli.paths import ROOT
+from infra import functions
 from ops import arguments
 from ops.output import CommandError, counted, duration, say, tell_json
 from ops.planning import capacity
 from ops.planning.simulation.output import as_json, tell_run
 from ops.planning.simulation.plot import plot
 from ops.planning.simulation.scenario import Load, Settings
-
-FUNCTIONS = ROOT / "infra" / "functions.json"
 
 EXAMPLES = """\
   # a burst of 100,000 on what infra/ describes
@@ -270,11 +267,10 @@ def handler_times(memory_mb: int) -> tuple[float, float]:
 
 def _deployed(what: str) -> int:
     """What `infra/functions.json` says of the ingest function."""
-    process = json.loads(FUNCTIONS.read_text())["Resources"]["ProcessLifecycle"]["Properties"]
-    mapping = process["Events"]["ProcessLifecycleKinesisEventSource"]["Properties"]
+    deployed = functions.read().ingest
     return {
-        "memory": int(process["MemorySize"]),
-        "timeout": int(process["Timeout"]),
-        "parallelization": int(mapping["ParallelizationFactor"]),
-        "retries": int(mapping["MaximumRetryAttempts"]),
+        "memory": deployed.memory_size,
+        "timeout": deployed.timeout,
+        "parallelization": deployed.source.parallelization_factor,
+        "retries": deployed.source.maximum_retry_attempts,
     }[what]

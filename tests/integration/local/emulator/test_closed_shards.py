@@ -3,17 +3,16 @@
 import time
 import types
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
 
+from local.aws import client
 from local.emulator import __main__ as ministack
 from local.emulator import process
-from local.emulator.patches import kinesis_long_polls, kinesis_resharding, kinesis_shards
-from local.event_sources.shard_reader import ShardReader, Start, client_config
+from local.emulator.patches import kinesis_resharding, kinesis_shards
 from tests.support.shards import (
     HASH_KEYS,
     hash_range,
@@ -33,10 +32,9 @@ from tests.support.shards import (
 
 @pytest.fixture
 def kinesis(aws: str) -> Iterator[Any]:
-    client = boto3.client("kinesis", config=client_config(4))
-    kinesis_long_polls.allow(client)
-    yield client
-    client.close()
+    kinesis = client("kinesis")
+    yield kinesis
+    kinesis.close()
 
 
 @pytest.fixture
@@ -83,23 +81,6 @@ def test_the_end_of_a_shard_names_its_children_and_theirs_both_parents(kinesis: 
             }
         ]
     assert read(kinesis, single, merged["ShardId"]).children is None
-
-
-def test_a_read_that_waits_hears_of_the_shards_end_at_once_and_none_waits_behind_it(
-    kinesis: Any, single: str
-) -> None:
-    reader = ShardReader(kinesis, single, "shardId-000000000000", Start.oldest())
-    reader.open(time.time())
-    began = time.monotonic()
-
-    with ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(reader.read, 10, time.time(), kinesis_long_polls.LONGEST_S)
-        split(kinesis, single, *open_shards(kinesis, single))
-        assert reading.result().is_end
-    again = ShardReader(kinesis, single, "shardId-000000000000", Start.oldest())
-    assert all(again.read(10, time.time(), kinesis_long_polls.LONGEST_S).is_end for _ in range(3))
-
-    assert time.monotonic() - began < kinesis_long_polls.LONGEST_S
 
 
 def test_a_stream_that_was_resharded_survives_a_restart_with_everything_on_it(

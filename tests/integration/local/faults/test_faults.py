@@ -19,10 +19,10 @@ from typing import Any
 import pytest
 
 from chalicelib import settings, wiring
+from infra import functions
 from local import pipeline
 from local.commands.audit import Produced, audit
 from local.commands.demo import wait_until_drained
-from local.event_sources import settings as mapping_settings
 from local.event_sources.observer import Invocation
 from local.faults.switchboard import Faults, Switchboard
 from local.observers.failure_counts import Watch
@@ -94,12 +94,12 @@ def start(aws: str, tmp_path: Path) -> Iterator[Start]:
     with ExitStack() as stops:
 
         def begin(faults: Faults | None = None, *, timeout_s: int | None = None, **mapping: Any) -> Run:
-            document = json.loads(mapping_settings.FUNCTIONS.read_text())
+            document = json.loads(functions.FUNCTIONS.read_text())
             function = document["Resources"]["ProcessLifecycle"]["Properties"]
             function["Events"]["ProcessLifecycleKinesisEventSource"]["Properties"].update(mapping)
             function["Timeout"] = timeout_s or function["Timeout"]
-            functions = tmp_path / "functions.json"
-            functions.write_text(json.dumps(document))
+            file = tmp_path / "functions.json"
+            file.write_text(json.dumps(document))
             watch = Seen()
             board = Switchboard(tmp_path / "faults", faults, seed=1)
             os.environ["AWS_ENDPOINT_URL"] = aws

@@ -43,9 +43,9 @@ def test_the_defaults_are_those_of_the_deployed_description() -> None:
 
 def test_the_deployed_function_is_one_of_the_alternatives() -> None:
     from app import app
-    from local.event_sources import settings as mapping_settings
+    from local.event_sources.settings import kinesis_settings
 
-    settings = mapping_settings.for_kinesis(app, "process_lifecycle")
+    settings = kinesis_settings(app)
     deployed = plan.deployed_alternative()
 
     assert (deployed.memory_mb, deployed.batch_size) == (settings.memory_mb, settings.batch_size)

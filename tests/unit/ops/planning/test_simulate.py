@@ -65,9 +65,9 @@ def test_a_burst_that_is_not_stored_in_time_is_a_failed_verdict(capsys: pytest.C
 
 def test_the_function_is_the_deployed_one(capsys: pytest.CaptureFixture[str]) -> None:
     from app import app
-    from local.event_sources import settings as mapping_settings
+    from local.event_sources.settings import kinesis_settings
 
-    deployed = mapping_settings.for_kinesis(app, "process_lifecycle")
+    deployed = kinesis_settings(app)
     settings = json.loads(run(capsys, "--burst", "10", "--json")[1])["settings"]
 
     assert settings["timeout_s"] == deployed.timeout_s
