@@ -10,7 +10,7 @@ import time
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from chalicelib.domain import events
+from chalicelib.domain import instants
 from ops.planning import capacity
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def moment_ms(text: str) -> int:
     if ago := _AGO.fullmatch(text):
         return max(1, round((time.time() - int(ago[1]) * _SECONDS[ago[2]]) * 1000))
     try:
-        prefix = events.instant(text).prefix
+        prefix = instants.parse(text).prefix
         return max(1, round(datetime.fromisoformat(f"{prefix[:26]}+00:00").timestamp() * 1000))
     except ValueError as exc:
         raise argparse.ArgumentTypeError(f"{exc}; or so long ago, such as 30m, 6h, 2d") from exc

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-from chalicelib.domain import events
+from chalicelib.domain import instants
 from chalicelib.errors import ConfigurationError
 from cli.exits import EXIT_FAILED, EXIT_USAGE
 
@@ -185,7 +185,7 @@ def _number(text: str) -> float:
 
 def _moment(text: str) -> datetime:
     try:
-        utc = events.instant(text).utc
+        utc = instants.parse(text).utc
         moment = datetime.fromisoformat(utc[:19]).replace(tzinfo=timezone.utc)
     except ValueError as exc:
         raise argparse.ArgumentTypeError(str(exc)) from exc

@@ -154,9 +154,9 @@ def _queues() -> "tuple[Queue, Queue]":
 
 def _retention_hours() -> int | None:
     from chalicelib import settings
+    from chalicelib.deadline import Deadline
     from chalicelib.errors import GoneError
     from chalicelib.stream import replay_reader
-    from chalicelib.tables.errors import Deadline
     from ops import clients
 
     stream = settings.stream_name()

@@ -74,9 +74,9 @@ def run(args: argparse.Namespace) -> int:
     from botocore.exceptions import BotoCoreError, ClientError
 
     from chalicelib import settings
+    from chalicelib.deadline import Deadline
     from chalicelib.errors import GoneError, LifecycleError
     from chalicelib.stream import replay_reader
-    from chalicelib.tables.errors import Deadline
     from ops import clients
 
     stream, kinesis = settings.stream_name(), clients.kinesis()
@@ -101,12 +101,12 @@ def run(args: argparse.Namespace) -> int:
     stop = threading.Event()
     interrupted = False
     failures: list[str] = []
-    settle = _ingest(args.dry_run)
+    process = _ingest(args.dry_run)
     with ThreadPoolExecutor(SHARDS_AT_ONCE, thread_name_prefix="shard") as pool, _progress(counts):
         running: dict[Future[None], str] = {}
         for shard_id in shards:
             shard = replay_reader.Shard(kinesis, stream, shard_id, lambda: Deadline(PATIENCE_S), stop.wait)
-            running[pool.submit(_replay, shard, args.since, now_ms, settle, counts, stop)] = shard_id
+            running[pool.submit(_replay, shard, args.since, now_ms, process, counts, stop)] = shard_id
         try:
             for future in as_completed(running):
                 try:
@@ -130,7 +130,7 @@ def _replay(
     shard: Any,
     since_ms: int,
     until_ms: float,
-    settle: "Callable[[Sequence[Record]], tuple[int, dict[str, int]]]",
+    process: "Callable[[Sequence[Record]], tuple[int, dict[str, int]]]",
     counts: Counts,
     stop: threading.Event,
 ) -> None:
@@ -148,14 +148,14 @@ def _replay(
                     return
                 read = page[start : start + BATCH]
                 batch = list(records.from_get_records(shard.stream, shard.shard_id, read))
-                counts.add(batch, *settle(batch))
+                counts.add(batch, *process(batch))
 
 
 def _ingest(dry_run: bool) -> "Callable[[Sequence[Record]], tuple[int, dict[str, int]]]":
     """What is done with a batch; the same code for a dry run, on tables that keep nothing."""
+    from chalicelib.deadline import Deadline
+    from chalicelib.ingest.isolate import isolate
     from chalicelib.ingest.writers import Writers
-    from chalicelib.tables.errors import Deadline
-    from chalicelib.triage import triage
     from ops import clients
     from ops.records.dry_run import NoHistory, NoQuarantine
 
@@ -164,10 +164,10 @@ def _ingest(dry_run: bool) -> "Callable[[Sequence[Record]], tuple[int, dict[str,
     )
     writers = Writers(SHARDS_AT_ONCE)
 
-    def settle(batch: "Sequence[Record]") -> tuple[int, dict[str, int]]:
-        return triage.settle(batch, history, quarantine, Deadline(PATIENCE_S), writers)
+    def process(batch: "Sequence[Record]") -> tuple[int, dict[str, int]]:
+        return isolate(batch, history, quarantine, Deadline(PATIENCE_S), writers)
 
-    return settle
+    return process
 
 
 def _tell(args: argparse.Namespace, counts: Counts, shards: int) -> None:

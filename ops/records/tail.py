@@ -67,8 +67,8 @@ def run(args: argparse.Namespace) -> int:
 
 def follow(kinesis: "KinesisClient", stream: str, since_ms: int | None) -> Iterator["Record"]:
     """The stream's user records as they come, without end.  Raises GoneError when there is no stream."""
+    from chalicelib.deadline import Deadline
     from chalicelib.stream import records, replay_reader
-    from chalicelib.tables.errors import Deadline
 
     replay_reader.retention_hours(kinesis, stream, Deadline(PATIENCE_S))  # says whether the stream is there
     start = ("AT_TIMESTAMP", {"Timestamp": since_ms / 1000}) if since_ms is not None else ("LATEST", {})

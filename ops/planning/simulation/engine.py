@@ -14,7 +14,7 @@ import random
 from collections import deque
 from collections.abc import Sequence
 
-from chalicelib.tables.errors import FIRST_PAUSE_S, LONGEST_PAUSE_S, RESERVE_S, RESERVE_SHARE
+from chalicelib.deadline import FIRST_PAUSE_S, MAX_PAUSE_S, RESERVE_S, RESERVE_SHARE
 from chalicelib.tables.history import MAX_BATCH_ITEMS
 from ops.planning import capacity
 from ops.planning.simulation.capacity_model import Chunk, Inlet, Queue, Table
@@ -250,7 +250,7 @@ class _Run:
         refused = math.ceil(invocation.items_left / MAX_BATCH_ITEMS)
         self._throttles += refused
         self._timeline.add(now, throttles=refused)
-        pause_s = self._rng.random() * min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(invocation.attempt, 16))
+        pause_s = self._rng.random() * min(MAX_PAUSE_S, FIRST_PAUSE_S * 2 ** min(invocation.attempt, 16))
         invocation.attempt += 1
         if now + pause_s < invocation.deadline:
             self._at(now + pause_s, _WRITE, invocation)
