@@ -27,7 +27,8 @@ from local.commands.demo import producer_client, wait_until_drained
 from local.commands.serve import to_stderr
 from local.emulator.shard_limits import Shard, ShardLimits
 from local.faults.switchboard import Faults, Switchboard
-from local.observers.failure_counts import Watch, triaged
+from local.observers.counters import Stopwatch
+from local.observers.function_logs import verdicts as triage_verdicts
 from local.pipeline import Pipeline, Plan
 from producer.entry import Entry, event_entry
 from producer.lives import lives
@@ -45,7 +46,7 @@ PILL = b"serial=SN-0815;type=service"
 
 def run(args: argparse.Namespace) -> int:
     """Tell the story; returns the exit code.  Raises what `pipeline.running` raises."""
-    watch = Watch()
+    watch = Stopwatch()
     logs = Path(tempfile.mkdtemp(prefix="lifecycle-demo-"))
     stage = "demo" if given_endpoint() is None else f"demo-{uuid.uuid4().hex[:8]}"
     seed = random.SystemRandom().randrange(2**32) if args.seed is None else args.seed
@@ -73,7 +74,7 @@ class Story:
     """The acts, in their order, and the figures they leave."""
 
     def __init__(
-        self, running: Pipeline, watch: Watch, board: Switchboard, logs: Path, seed: int, *, is_told: bool
+        self, running: Pipeline, watch: Stopwatch, board: Switchboard, logs: Path, seed: int, *, is_told: bool
     ) -> None:
         self._running = running
         self._watch = watch
@@ -127,14 +128,14 @@ class Story:
         self._act(f"3  A bug in the code, met by one record among {BATCH}")
         entries = self._one_batch()
         culprit = entries[BATCH * 2 // 3].partition_key
-        before, retries = self._watch.counts(), self._watch.retries
+        before = self._watch.counts()
         self._board.switch(Faults(handler_bug=(culprit,)))
         self._send(entries)
         counts = self._watch.counts()
         self._say(
-            f"The code raises on {culprit}.  Its batch of {self._watch.bisected_from} was halved "
+            f"The code raises on {culprit}.  Its batch of {counts.bisected_from} was halved "
             f"{counts.bisects - before.bisects} times; the {counts.discarded - before.discarded} record left "
-            f"was tried {1 + self._watch.retries - retries} times and dead-lettered, while the others were "
+            f"was tried {1 + counts.retries - before.retries} times and dead-lettered, while the others were "
             "stored."
         )
         (head, *_) = [*wiring.quarantine().heads("open", reason="handler_error"), None]
@@ -198,7 +199,7 @@ class Story:
             stored=self._running.stored(),
         )
         counts = self._watch.counts()
-        verdicts = triaged(self._logs / "triage_dead_letters.log")
+        verdicts = triage_verdicts(self._logs / "triage_dead_letters.log")
         quarantined = verdict.quarantined + verdict.wrongly_quarantined + self._redriven
         self.figures = {
             "produced": self._produced.distinct,
@@ -207,10 +208,10 @@ class Story:
             "unexpected": verdict.unexpected,
             "invocations": counts.invocations,
             "failed_invocations": counts.failed_invocations,
-            "retries": self._watch.retries,
+            "retries": counts.retries,
             "bisects": counts.bisects,
-            "bisected_from": self._watch.bisected_from,
-            "dead_letter_messages": self._watch.dead_letter_messages,
+            "bisected_from": counts.bisected_from,
+            "dead_letter_messages": counts.dead_letter_messages,
             "triaged": dict(verdicts),
             "quarantined": quarantined,
             "redriven": self._redriven,
@@ -239,7 +240,7 @@ class Story:
     def _untrue(self, verdicts: Counter[str]) -> list[str]:
         """What the acts promise and did not happen.  An audit alone would pass a story without failures."""
         claims = {
-            "the batch was halved": self._watch.bisected_from > 1,
+            "the batch was bisected": self._watch.counts().bisected_from > 1,
             "one record was dead-lettered": self._watch.counts().discarded == 1,
             "triage quarantined it with the traceback": verdicts["handler_error"] == 1,
             "it was redriven": self._redriven == 1,

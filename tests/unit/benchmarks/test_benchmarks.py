@@ -118,11 +118,6 @@ def test_a_line_has_the_median_and_what_each_run_gave() -> None:
     assert line == {"benchmark": "b", "ms": 2.0, "runs": 3, "each": {"ms": [3.0, 1.0, 2.0]}}
 
 
-@pytest.mark.parametrize(("rank", "value"), [(50, 5), (90, 9), (99, 10), (1, 1)])
-def test_percentiles_are_values_that_were_measured(rank: int, value: int) -> None:
-    assert measure.percentile(list(range(1, 11)), rank) == value
-
-
 def ingest_lines(ours: float, other: float) -> list[measure.Line]:
     return [
         {

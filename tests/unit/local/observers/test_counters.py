@@ -1,11 +1,9 @@
 """The figures of a run, from what the mappings and the producer say."""
 
-from local.event_sources.observer import Invocation
-from local.observers.counters import Counter, Stopwatch
+import pytest
 
-
-def an_invocation(outcome: str = "ok", age_ms: float = 0.0) -> Invocation:
-    return Invocation("process_lifecycle", "shard-0", 10, outcome, 1, age_ms, 0.0, 0.1)
+from local.observers.counters import Counter, Stopwatch, percentile
+from tests.support.invocations import an_invocation
 
 
 def test_latency_is_from_acceptance_to_success_whichever_is_heard_of_first() -> None:
@@ -27,6 +25,11 @@ def test_percentiles_are_of_the_nearest_rank() -> None:
         watch.processed("shard-0", [str(number)], number / 1000)
 
     assert watch.latency_ms() == {"p50": 100.0, "p95": 190.0, "p99": 198.0}
+
+
+@pytest.mark.parametrize(("rank", "value"), [(50, 5), (90, 9), (99, 10), (1, 1)])
+def test_percentiles_are_values_that_were_measured(rank: int, value: int) -> None:
+    assert percentile(list(range(1, 11)), rank) == value
 
 
 def test_without_events_there_is_no_latency() -> None:
@@ -69,12 +72,15 @@ def test_the_same_sequence_number_in_two_shards_is_two_records() -> None:
 def test_counts_are_of_everything_and_the_age_is_the_largest() -> None:
     counter = Counter()
 
-    counter.invoked(an_invocation(age_ms=5))
-    counter.invoked(an_invocation("timeout", age_ms=70))
-    counter.invoked(an_invocation("partial", age_ms=20))
+    counter.invoked(an_invocation(iterator_age_ms=5))
+    counter.invoked(an_invocation(outcome="timeout", iterator_age_ms=70, attempt=2))
+    counter.invoked(an_invocation(outcome="partial", iterator_age_ms=20))
     counter.processed("shard-0", ["1", "2", "3"], 1.0)
     counter.bisected("shard-0", 10)
+    counter.bisected("shard-0", 5)
+    counter.discarded("shard-0", ["4", "5"], "RetryAttemptsExhausted")
 
     counts = counter.counts()
     assert (counts.invocations, counts.failed_invocations, counts.processed) == (3, 1, 3)
-    assert (counts.bisects, counts.iterator_age_ms_max) == (1, 70)
+    assert (counts.bisects, counts.bisected_from, counts.iterator_age_ms_max) == (2, 10, 70)
+    assert (counts.retries, counts.discarded, counts.dead_letter_messages) == (1, 2, 1)
