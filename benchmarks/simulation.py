@@ -14,19 +14,13 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import boto3
-from botocore.config import Config
+from typing import Any, NamedTuple
 
 from benchmarks.harness import dataset, endpoint, measure
 from benchmarks.harness.measure import Line, Plan
 from ops.planning.simulation import producer
 from ops.planning.simulation.engine import simulate
 from ops.planning.simulation.scenario import Load, Settings
-
-if TYPE_CHECKING:
-    from mypy_boto3_kinesis import KinesisClient
 
 CALIBRATION, EVENTS = 20_000, 50_000
 QUICK_CALIBRATION, QUICK_EVENTS = 4_000, 8_000
@@ -139,6 +133,7 @@ def burst(events: int, is_limited: bool) -> dict[str, Any]:
     from local.event_sources.observer import Invocation
     from local.event_sources.settings import kinesis_settings
     from local.observers.counters import Stopwatch
+    from producer import send
     from producer.entry import Entry, event_entry
     from producer.putter import Putter
 
@@ -171,9 +166,7 @@ def burst(events: int, is_limited: bool) -> dict[str, Any]:
         with pipeline.running(plan, watch, lambda _: None) as running:
             started = time.time()
             # Order costs requests that the simulation knows nothing of; a shuffled burst has none to keep.
-            putter = Putter(
-                _client(running.aws_url), settings.stream_name(), on_accepted=accepted, ordered=False
-            )
+            putter = Putter(send.client(), settings.stream_name(), on_accepted=accepted, ordered=False)
             report = putter.send(entries)
             drained = demo.wait_until_drained(running, watch, lambda _: None)
             assert drained, "the pipeline stands still"
@@ -193,13 +186,6 @@ def burst(events: int, is_limited: bool) -> dict[str, Any]:
             "parallelization": mapping.parallelization_factor,
         },
     }
-
-
-def _client(url: str) -> "KinesisClient":
-    """As the producer's own, for the door that refuses what shards would."""
-    patience = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
-    client: KinesisClient = boto3.client("kinesis", endpoint_url=url, config=patience)
-    return client
 
 
 def _burst(events: int, *, is_limited: bool) -> dict[str, Any]:

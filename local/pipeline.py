@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from chalicelib import settings
+from chalicelib.errors import ConfigurationError
 from cli.paths import ROOT
 from infra.functions import FUNCTIONS
 from local import stack
@@ -60,7 +61,7 @@ class Plan:
     record: Path | None = None  # where it is written who the endpoint is, so that it can be adopted
     is_temporary: bool = False  # whether to remove the stage afterwards
     faults: Switchboard | None = None  # what is to go wrong in and around the functions
-    shard_limits: bool = False  # whether producers find shards that take no more than AWS's do
+    shard_limits: bool = False  # whether the embedded endpoint's shards take no more than AWS's do
     functions: Path = FUNCTIONS  # what mappings and functions are set to
     poll_interval_s: float = POLL_INTERVAL_S  # between two reads of an idle shard; 1.0 on AWS
 
@@ -69,17 +70,10 @@ class Pipeline:
     """A running pipeline."""
 
     def __init__(
-        self,
-        stage: str,
-        endpoint: Endpoint,
-        aws_url: str,
-        api_url: str,
-        mapping: KinesisMapping,
-        dead_letters: SqsMapping,
+        self, stage: str, endpoint: Endpoint, api_url: str, mapping: KinesisMapping, dead_letters: SqsMapping
     ) -> None:
         self.stage = stage
         self.endpoint = endpoint
-        self.aws_url = aws_url  # where producers find the stream: the endpoint, or the door before it
         self.api_url = api_url
         self._mapping = mapping
         self._dead_letters = dead_letters
@@ -113,18 +107,21 @@ def running(plan: Plan, observer: Observer, say: Callable[[str], None]) -> Itera
         stops.enter_context(_orderly_end())
         aws = given_endpoint()
         is_given = aws is not None
+        if aws is not None and plan.shard_limits:
+            raise ConfigurationError(
+                f"--shard-limits: only the embedded endpoint has them, and AWS_ENDPOINT_URL names {aws.url}; "
+                "unset that variable, or leave the option out"
+            )
         if plan.api_port is not None and not endpoint.is_free(plan.api_port):
             raise PipelineError(f"port {plan.api_port} is in use; choose another for the API with --port")
-        port = plan.endpoint_port
-        if plan.shard_limits and port is not None:
-            _make_room(port, plan.record)
         if aws is None:
             say("starting the AWS endpoint")
             aws = endpoint.start(
                 log_path=plan.logs / "endpoint.log",
-                port=None if plan.shard_limits else port,
+                port=plan.endpoint_port,
                 state_dir=plan.state,
                 record=plan.record,
+                shard_limits=plan.shard_limits,
             )
             stops.callback(_stop_endpoint, aws, say if plan.state else lambda _: None)
         stops.enter_context(answering(aws))
@@ -134,14 +131,8 @@ def running(plan: Plan, observer: Observer, say: Callable[[str], None]) -> Itera
             stops.callback(_remove_from, aws, plan.stage)
         stack.ensure(client("cloudformation"), plan.stage)
         mappings = _start_mappings(functions, plan, observer, stops)
-        api_url = _start_child(
-            "api_server", ["--port", str(plan.api_port or 0)], plan.logs / "api.log", stops
-        )
-        aws_url = aws.url
-        if plan.shard_limits:
-            options = ["--upstream", aws.url, "--port", str(port or 0)]
-            aws_url = _start_child("emulator.front", options, plan.logs / "front.log", stops)
-        pipeline = Pipeline(plan.stage, aws, aws_url, api_url, *mappings)
+        api_url = _start_api(plan.api_port or 0, plan.logs / "api.log", stops)
+        pipeline = Pipeline(plan.stage, aws, api_url, *mappings)
         stops.callback(signal.signal, signal.SIGINT, signal.SIG_IGN)  # once is enough: stopping is under way
         yield pipeline
 
@@ -176,22 +167,20 @@ def _start_mappings(
         told[switchboard.DIRECTORY_VARIABLE] = str(board.directory.resolve())
         if board.faults.timeout:
             timeout_s = min(timeout_s, switchboard.TIMEOUT_S)
-    ingest = SandboxPool(
-        handler=f"{module}.process_lifecycle",
-        environment=told,
-        timeout_s=timeout_s,
-        memory_mb=on_stream.memory_mb,
-        log_path=plan.logs / "process_lifecycle.log",
-    )
-    stops.callback(ingest.close)
-    triage = SandboxPool(
-        handler=f"{module}.triage_dead_letters",
-        environment=told,
-        timeout_s=on_queue.timeout_s,
-        memory_mb=on_queue.memory_mb,
-        log_path=plan.logs / "triage_dead_letters.log",
-    )
-    stops.callback(triage.close)
+
+    def sandboxes(function: str, timeout_s: float, memory_mb: int) -> SandboxPool:
+        pool = SandboxPool(
+            handler=f"{module}.{function}",
+            environment=told,
+            timeout_s=timeout_s,
+            memory_mb=memory_mb,
+            log_path=plan.logs / f"{function}.log",
+        )
+        stops.callback(pool.close)
+        return pool
+
+    ingest = sandboxes("process_lifecycle", timeout_s, on_stream.memory_mb)
+    triage = sandboxes("triage_dead_letters", on_queue.timeout_s, on_queue.memory_mb)
     mapping = KinesisMapping(
         settings=on_stream,
         stream=settings.stream_name(),
@@ -224,23 +213,12 @@ def checkpoint_table() -> str:
     return f"{settings.APP_NAME}-{settings.stage()}-checkpoints"
 
 
-def _make_room(port: int, record: Path | None) -> None:
-    """End the endpoint of an earlier run that is on the port, in order.  Raises PipelineError for others."""
-    left = endpoint.recorded(record) if record is not None else None
-    if left is not None and left.url == f"http://{endpoint.HOST}:{port}":
-        left.stop()
-    if not endpoint.is_free(port):
-        raise PipelineError(
-            f"port {port} is in use; choose another for the shard limits with --endpoint-port"
-        )
-
-
-def _start_child(module: str, options: Sequence[str], log_path: Path, stops: contextlib.ExitStack) -> str:
-    """A server of ours as a child process; its URL once it listens."""
+def _start_api(port: int, log_path: Path, stops: contextlib.ExitStack) -> str:
+    """Start the API's server as a child process; return its URL once it listens."""
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", f"local.{module}", *options],
+            [sys.executable, "-m", "local.api_server", "--port", str(port)],
             cwd=ROOT,
             stdin=subprocess.PIPE,  # the child ends when this does: when we close it, or when we are gone
             stdout=subprocess.PIPE,
@@ -254,7 +232,7 @@ def _start_child(module: str, options: Sequence[str], log_path: Path, stops: con
     url = process.stdout.readline().decode().strip()
     overdue.cancel()
     if not url:
-        raise PipelineError(f"{module} did not start; see {log_path}")
+        raise PipelineError(f"the API did not start; see {log_path}")
     return url
 
 

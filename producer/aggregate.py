@@ -110,9 +110,12 @@ class Aggregator:
         yield Entry(data, shard_id, gathered[0].kind, hash_key=str(start), holds=gathered)
 
     def _find_shard(self, partition_key: str) -> int:
-        """Kinesis puts a record on the shard whose range holds the MD5 of its partition key."""
-        digest = md5(partition_key.encode(), usedforsecurity=False).digest()
-        return bisect_right(self._starts, int.from_bytes(digest, "big")) - 1
+        return bisect_right(self._starts, hash_key_of(partition_key)) - 1
+
+
+def hash_key_of(partition_key: str) -> int:
+    """Return the hash key of a partition key: a record goes to the shard whose range holds it."""
+    return int.from_bytes(md5(partition_key.encode(), usedforsecurity=False).digest(), "big")
 
 
 def aggregate(entries: Sequence[Entry]) -> bytes:

@@ -6,7 +6,6 @@ The only place that brings producer, pipeline and audit together.  What it repor
 import argparse
 import itertools
 import json
-import os
 import shutil
 import tempfile
 import time
@@ -14,12 +13,12 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chalicelib import settings, wiring
 from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
 from local import pipeline
-from local.aws import given_endpoint, use
+from local.aws import given_endpoint
 from local.commands import demo_output
 from local.commands.audit import Produced, Verdict, audit
 from local.commands.serve import to_stderr
@@ -31,9 +30,6 @@ from producer.entry import Entry
 from producer.putter import Putter
 from producer.report import Report
 from producer.source import Source
-
-if TYPE_CHECKING:
-    from mypy_boto3_kinesis import KinesisClient
 
 #: A pipeline that has done nothing for so long will not.  Longer than a function's time-out.
 STALL_S = 150.0
@@ -214,7 +210,7 @@ def _observed(
             show_stored(report.sent - watch.outstanding)
 
         putter = Putter(
-            producer_client(running),
+            send.client(),
             settings.stream_name(),
             ordered=not args.shuffle,  # order costs requests, and a shuffled run has none
             on_accepted=accepted,
@@ -237,15 +233,6 @@ def _observed(
     seconds = time.monotonic() - began
     struck = None if board is None else board.counts()
     return Run(source, report, produced, verdict, watch, started_at, drained, seconds, struck)
-
-
-def producer_client(running: Pipeline) -> "KinesisClient":
-    """The producer's client, which meets the shard limits where there are some."""
-    use({**os.environ, "AWS_ENDPOINT_URL": running.aws_url})
-    try:
-        return send.client()
-    finally:
-        use({**os.environ, "AWS_ENDPOINT_URL": running.endpoint.url})
 
 
 def _board(args: argparse.Namespace, logs: Path) -> Switchboard | None:

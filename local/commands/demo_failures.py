@@ -23,13 +23,14 @@ from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
 from local import pipeline
 from local.aws import given_endpoint
 from local.commands.audit import Produced, audit
-from local.commands.demo import producer_client, wait_until_drained
+from local.commands.demo import wait_until_drained
 from local.commands.serve import to_stderr
-from local.emulator.shard_limits import Shard, ShardLimits
 from local.faults.switchboard import Faults, Switchboard
 from local.observers.counters import Stopwatch
 from local.observers.function_logs import verdicts as triage_verdicts
 from local.pipeline import Pipeline, Plan
+from producer import send
+from producer.aggregate import hash_key_of, open_shards
 from producer.entry import Entry, event_entry
 from producer.lives import lives
 from producer.putter import Putter
@@ -83,7 +84,7 @@ class Story:
         self._seed = seed
         self._is_told = is_told
         self._produced = Produced()
-        self._kinesis = producer_client(running)
+        self._kinesis = send.client()
         self._now = datetime.now(timezone.utc)
         self._is_drained = True
         self._redriven = 0
@@ -250,14 +251,11 @@ class Story:
 
     def _one_batch(self) -> list[Entry]:
         """Events of as many products whose keys belong to one shard, so that one batch holds them all."""
-        shards = self._kinesis.list_shards(StreamName=settings.stream_name())["Shards"]
-        ranges = ShardLimits(
-            [Shard(each["ShardId"], int(each["HashKeyRange"]["StartingHashKey"])) for each in shards]
-        )
+        shards = sorted(open_shards(self._kinesis, settings.stream_name()))
+        end = shards[1].start if len(shards) > 1 else 2**128
         count = BATCH * 2 * len(shards)
         entries = map(event_entry, lives(count, count, self._seed + 2, self._now))
-        there = [entry for entry in entries if ranges.shard_of(entry.partition_key) == shards[0]["ShardId"]]
-        return there[:BATCH]
+        return [entry for entry in entries if hash_key_of(entry.partition_key) < end][:BATCH]
 
     def _send(self, entries: Iterable[Entry], rate: float | None = None) -> None:
         """Send, expect in the audit, and wait until everything has its place."""

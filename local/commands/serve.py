@@ -128,7 +128,7 @@ def serve(
         )
         with pipeline.running(plan, gauges, say) as running:
             if as_json:
-                urls = {"stage": stage, "api": running.api_url, "endpoint": running.aws_url}
+                urls = {"stage": stage, "api": running.api_url, "endpoint": running.endpoint.url}
                 print(json.dumps(urls), flush=True)
             else:
                 print(_welcome(running, home), flush=True)
@@ -162,12 +162,12 @@ def reset(home: Home, *, stage: str, say: Callable[[str], None]) -> None:
 def _welcome(running: Pipeline, home: Home) -> str:
     lines = [
         f"API       {running.api_url}/products/<serial>  (open to this machine, without tokens)",
-        f"endpoint  {running.aws_url}  (Kinesis, DynamoDB, SQS; stage {running.stage})",
+        f"endpoint  {running.endpoint.url}  (Kinesis, DynamoDB, SQS; stage {running.stage})",
         f"kept in   {home.directory}  (logs in {home.logs.name}/)",
     ]
     usual = "http://127.0.0.1:4566"
-    if running.aws_url != usual:
-        lines.append(f"in another terminal first:  export AWS_ENDPOINT_URL={running.aws_url}")
+    if running.endpoint.url != usual:
+        lines.append(f"in another terminal first:  export AWS_ENDPOINT_URL={running.endpoint.url}")
     if running.stage != "local":
         lines.append(f"in another terminal first:  export LIFECYCLE_STAGE={running.stage}")
     lines.append("send events with `make produce`; stop with Ctrl-C")

@@ -18,6 +18,7 @@ from chalicelib.ingest import batch as ingest
 from chalicelib.stream.records import from_lambda_event
 from cli.exits import EXIT_FAILED, EXIT_UNAVAILABLE, EXIT_USAGE
 from local import pipeline
+from local.__main__ import main as local
 from local.emulator import process
 from local.observers.counters import Stopwatch
 from local.pipeline import PipelineError, Plan
@@ -55,6 +56,18 @@ def test_a_port_that_somebody_has_taken_for_the_api(tmp_path: Path) -> None:
             pytest.fail("it runs")
 
     assert says("port … is in use; choose another for the API", str(refused.value))
+
+
+def test_shard_limits_on_an_endpoint_that_somebody_brought(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+    for command in (["demo"], ["serve", "--port", "0", "--home", str(tmp_path / "home")]):
+        assert local([*command, "--shard-limits"]) == EXIT_USAGE
+
+        assert says("--shard-limits: only the embedded endpoint", capsys.readouterr().err)
 
 
 def test_an_endpoint_that_does_not_get_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

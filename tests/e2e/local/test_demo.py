@@ -202,7 +202,7 @@ def test_when_the_endpoint_dies_the_demo_does_not_wait_for_what_cannot_come(tmp_
     try:
         assert until(lambda: any("outage" in path.read_text() for path in tmp_path.glob("*/faults/tally")))
         processes = command_lines(process.pid)
-        [endpoint] = [pid for pid, command in processes.items() if "local.emulator.__main__" in command]
+        [endpoint] = [pid for pid, command in processes.items() if "-m local.emulator " in f"{command} "]
         os.kill(endpoint, signal.SIGKILL)
         _, said = process.communicate(timeout=60)
     finally:
