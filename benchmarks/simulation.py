@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 CALIBRATION, EVENTS = 20_000, 50_000
 QUICK_CALIBRATION, QUICK_EVENTS = 4_000, 8_000
-EVENTS_A_PRODUCT = 10
+EVENTS_PER_PRODUCT = 10
 
 #: The simulated burst is the mean of so many runs: they draw which key goes where.
 DRAWS = 20
@@ -124,7 +124,7 @@ def predicted(calibration: Calibration, deployed: dict[str, Any], events: int, i
     load = Load(
         burst=events,
         event_bytes=300,
-        keys=max(1, events // EVENTS_A_PRODUCT),
+        keys=max(1, events // EVENTS_PER_PRODUCT),
         put_s=calibration.put_s,
     )
     return statistics.mean(simulate(pipeline, load, random.Random(seed)).drained_s for seed in range(DRAWS))
@@ -158,7 +158,9 @@ def burst(events: int, is_limited: bool) -> dict[str, Any]:
                         (invocation.source, invocation.started_at, invocation.batch_size, invocation.seconds)
                     )
 
-    entries = [event_entry(data) for data in dataset.wire_events(events, max(1, events // EVENTS_A_PRODUCT))]
+    entries = [
+        event_entry(data) for data in dataset.wire_events(events, max(1, events // EVENTS_PER_PRODUCT))
+    ]
     random.Random(dataset.SEED).shuffle(entries)
     watch = Recorder()
 

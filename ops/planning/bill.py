@@ -12,7 +12,7 @@ from decimal import Decimal
 
 from ops.output import counted
 from ops.planning import capacity
-from ops.planning.capacity import GB, SECONDS_A_MONTH
+from ops.planning.capacity import GB, SECONDS_PER_MONTH
 from ops.planning.prices import PriceList
 from ops.planning.sizing import PROVISIONED, Design, Load
 
@@ -53,15 +53,15 @@ def _quantities(load: Load, plan: Design) -> Iterator[tuple[str, str, Decimal, s
     yield from _kinesis(load, plan)
     yield from _lambda(load, plan)
     yield from _dynamodb(load, plan)
-    yield "API Gateway", "lookups", _millions(load.lookups_a_month), "apigateway.request_million"
-    polls = round(capacity.QUEUE_POLLS_S * SECONDS_A_MONTH)
+    yield "API Gateway", "lookups", _millions(load.lookups_per_month), "apigateway.request_million"
+    polls = round(capacity.QUEUE_POLLS_S * SECONDS_PER_MONTH)
     yield "SQS", "polling the dead-letter queue", _millions(polls), "sqs.request_million"
     yield from _watching(load, plan)
 
 
 def _kinesis(load: Load, plan: Design) -> Iterator[tuple[str, str, Decimal, str]]:
-    records = math.ceil(load.events_a_month / plan.packing.events_a_record)
-    hours = Decimal(capacity.HOURS_A_MONTH)
+    records = math.ceil(load.events_per_month / plan.packing.events_per_record)
+    hours = Decimal(capacity.HOURS_PER_MONTH)
     extended_hours = load.retention_hours - FREE_RETENTION_HOURS
     if plan.alternative.stream == PROVISIONED:
         units = records * capacity.put_units(plan.packing.record_bytes)
@@ -77,7 +77,7 @@ def _kinesis(load: Load, plan: Design) -> Iterator[tuple[str, str, Decimal, str]
     yield "Kinesis", "data out", _gb(records * plan.packing.record_bytes), "kinesis.out_gb"
     if extended_hours:
         # What lies in the stream at any time beyond its first day, as a share of the month's data.
-        kept = _gb(billed) * extended_hours / capacity.HOURS_A_MONTH
+        kept = _gb(billed) * extended_hours / capacity.HOURS_PER_MONTH
         what = f"retention of {load.retention_hours} hours"
         yield "Kinesis", what, kept, "kinesis.extended_retention_gb_month"
 
@@ -85,20 +85,20 @@ def _kinesis(load: Load, plan: Design) -> Iterator[tuple[str, str, Decimal, str]
 def _lambda(load: Load, plan: Design) -> Iterator[tuple[str, str, Decimal, str]]:
     invocations = _invocations(plan)
     memory_mb = plan.alternative.memory_mb
-    events_each = load.events_a_month / invocations
+    events_each = load.events_per_month / invocations
     ingest_s = invocations * capacity.handler_s(events_each, memory_mb)
-    lookups_s = load.lookups_a_month * LOOKUP_S
+    lookups_s = load.lookups_per_month * LOOKUP_S
     gb = Decimal(memory_mb) / 1024
     yield "Lambda", "ingest, invocations", _millions(invocations), "lambda.request_million"
     yield "Lambda", "ingest, duration", gb * round(ingest_s), "lambda.gb_second"
-    yield "Lambda", "API, invocations", _millions(load.lookups_a_month), "lambda.request_million"
+    yield "Lambda", "API, invocations", _millions(load.lookups_per_month), "lambda.request_million"
     yield "Lambda", "API, duration", gb * round(lookups_s), "lambda.gb_second"
 
 
 def _dynamodb(load: Load, plan: Design) -> Iterator[tuple[str, str, Decimal, str]]:
-    units = load.events_a_month * capacity.write_units(load.event_bytes)
-    reads = load.lookups_a_month * Decimal(capacity.read_units(load.events_a_product, load.event_bytes))
-    hours = capacity.HOURS_A_MONTH
+    units = load.events_per_month * capacity.write_units(load.event_bytes)
+    reads = load.lookups_per_month * Decimal(capacity.read_units(load.events_per_product, load.event_bytes))
+    hours = capacity.HOURS_PER_MONTH
     if plan.alternative.table == PROVISIONED:
         what = f"{counted(plan.write_units_s, 'write unit')} a second"
         yield "DynamoDB", what, Decimal(plan.write_units_s * hours), "dynamodb.wcu_hour"
@@ -108,14 +108,14 @@ def _dynamodb(load: Load, plan: Design) -> Iterator[tuple[str, str, Decimal, str
         yield "DynamoDB", "write units", _millions(units), "dynamodb.write_unit_million"
         yield "DynamoDB", "read units", _millions(reads), "dynamodb.read_unit_million"
     item = capacity.item_bytes(load.event_bytes) + capacity.STORAGE_OVERHEAD_BYTES
-    kept = _gb(load.events_a_month * load.months_kept * item)
+    kept = _gb(load.events_per_month * load.months_kept * item)
     what = f"{counted(load.months_kept, 'month')} of events"
     yield "DynamoDB", what, kept, "dynamodb.storage_gb_month"
     yield "DynamoDB", "point-in-time recovery", kept, "dynamodb.pitr_gb_month"
 
 
 def _watching(load: Load, plan: Design) -> Iterator[tuple[str, str, Decimal, str]]:
-    logged = (_invocations(plan) + load.lookups_a_month) * capacity.LOG_BYTES
+    logged = (_invocations(plan) + load.lookups_per_month) * capacity.LOG_BYTES
     yield "CloudWatch", "logs", _gb(logged), "cloudwatch.logs_gb"
     is_capacity_watched = plan.alternative.table == PROVISIONED
     metrics = load.alarm_metrics + (load.capacity_alarm_metrics if is_capacity_watched else 0)
@@ -123,14 +123,14 @@ def _watching(load: Load, plan: Design) -> Iterator[tuple[str, str, Decimal, str
     yield "CloudWatch", "custom metrics", Decimal(load.custom_metrics), "cloudwatch.metric_month"
     yield "CloudWatch", "dashboards", Decimal(load.dashboards), "cloudwatch.dashboard_month"
     if load.is_traced:
-        lookups_s = load.lookups_a_month / SECONDS_A_MONTH
-        traces_s = capacity.traces_a_second(plan.invocations_s) + capacity.traces_a_second(lookups_s)
-        yield "X-Ray", "traces", _millions(round(traces_s * SECONDS_A_MONTH)), "xray.trace_million"
+        lookups_s = load.lookups_per_month / SECONDS_PER_MONTH
+        traces_s = capacity.traces_per_second(plan.invocations_s) + capacity.traces_per_second(lookups_s)
+        yield "X-Ray", "traces", _millions(round(traces_s * SECONDS_PER_MONTH)), "xray.trace_million"
 
 
 def _invocations(plan: Design) -> int:
     """Invocations of ingest in a month, an even load."""
-    return round(plan.invocations_s * SECONDS_A_MONTH)
+    return round(plan.invocations_s * SECONDS_PER_MONTH)
 
 
 def _millions(count: int | Decimal) -> Decimal:

@@ -13,8 +13,8 @@ KB = 1024
 MB = 1024 * KB
 GB = 1024 * MB
 
-HOURS_A_MONTH = 730  # AWS's own convention in its calculators
-SECONDS_A_MONTH = HOURS_A_MONTH * 3600
+HOURS_PER_MONTH = 730  # AWS's own convention in its calculators
+SECONDS_PER_MONTH = HOURS_PER_MONTH * 3600
 
 # A shard (Kinesis developer guide, "Quotas and limits").
 SHARD_IN_RECORDS_S = 1000
@@ -106,7 +106,7 @@ QUEUE_POLLS_S = 5 / 20
 class Aggregation:
     """How events go into records."""
 
-    events_a_record: int
+    events_per_record: int
     record_bytes: int  # data and partition key
 
 
@@ -115,12 +115,12 @@ def one_by_one(event_bytes: int) -> Aggregation:
     return Aggregation(1, event_bytes + KEY_BYTES)
 
 
-def packed(event_bytes: int, events_a_record: int) -> Aggregation:
+def packed(event_bytes: int, events_per_record: int) -> Aggregation:
     """So many events to a record; one goes without a frame."""
-    if events_a_record < 2:
+    if events_per_record < 2:
         return one_by_one(event_bytes)
     frame = AGGREGATE_FRAME_BYTES + KEY_BYTES
-    return Aggregation(events_a_record, frame + events_a_record * (event_bytes + AGGREGATE_EVENT_BYTES))
+    return Aggregation(events_per_record, frame + events_per_record * (event_bytes + AGGREGATE_EVENT_BYTES))
 
 
 def aggregated(event_bytes: int, at_most: int | None = None) -> Aggregation:
@@ -157,7 +157,7 @@ def rounded_to_kb(record_bytes: int) -> int:
 
 def records(events: float, aggregation: Aggregation) -> float:
     """Records that carry so many events (or records a second, given events a second)."""
-    return events / aggregation.events_a_record
+    return events / aggregation.events_per_record
 
 
 def shards_for(
@@ -179,10 +179,10 @@ def shard_records_s(aggregation: Aggregation) -> float:
 
 def shard_events_s(aggregation: Aggregation) -> float:
     """Events a second that one shard takes in."""
-    return shard_records_s(aggregation) * aggregation.events_a_record
+    return shard_records_s(aggregation) * aggregation.events_per_record
 
 
-def records_an_invocation(batch_size: int, record_bytes: int) -> int:
+def records_per_invocation(batch_size: int, record_bytes: int) -> int:
     """Records in a full batch: the batch size, unless Lambda's limit for an event comes first."""
     encoded = math.ceil(record_bytes / 3) * 4 + EVENT_RECORD_BYTES
     return max(1, min(batch_size, MAX_PAYLOAD_BYTES // encoded))
@@ -233,7 +233,7 @@ def is_given_up(burst: int, aggregation: Aggregation, shards: int) -> bool:
     return held / shards_s > HELD_S and in_records / shards_s > REFUSING_S
 
 
-def invocations_a_second(
+def invocations_per_second(
     events_s: float, aggregation: Aggregation, lanes: int, batch_size: int, window_s: float = 0.0
 ) -> float:
     """Invocations a second under an even load.
@@ -246,7 +246,7 @@ def invocations_a_second(
     return lanes * max(-math.expm1(-expected), expected / batch_size) / interval_s
 
 
-def traces_a_second(invocations_s: float) -> float:
+def traces_per_second(invocations_s: float) -> float:
     """X-Ray traces under its default rule: one a second and 5 % of the rest."""
     return min(1.0, invocations_s) + 0.05 * max(0.0, invocations_s - 1.0)
 

@@ -69,12 +69,12 @@ def add(nouns: arguments.Commands) -> None:
     default = Load()
     load = parser.add_argument_group("the load")
     for name, dest, kind, help in (
-        ("--events", "events_a_month", arguments.positive, "events a month"),
+        ("--events", "events_per_month", arguments.positive, "events a month"),
         ("--bytes", "event_bytes", arguments.event_bytes, "bytes of an event as it is sent, JSON"),
         ("--burst", "burst", arguments.positive, "events that come within seconds"),
         ("--within", "within_s", _seconds, "seconds until a burst has to be stored"),
-        ("--lookups", "lookups_a_month", arguments.positive, "API requests a month"),
-        ("--events-a-product", "events_a_product", arguments.positive, "events that a lookup reads"),
+        ("--lookups", "lookups_per_month", arguments.positive, "API requests a month"),
+        ("--events-per-product", "events_per_product", arguments.positive, "events that a lookup reads"),
         ("--months", "months_kept", arguments.positive, "months of events that storage is billed for"),
         ("--retention", "retention_hours", _retention, "hours that the stream can be read again"),
         ("--linger", "linger_s", _seconds, "seconds that an aggregating producer waits for company"),
@@ -137,11 +137,11 @@ def as_json(
         "load": asdict(load),
         "region": listed.region,
         "prices_compiled": listed.compiled,
-        "write_units_an_event": capacity.write_units(load.event_bytes),
+        "write_units_per_event": capacity.write_units(load.event_bytes),
         "notes": notes(load),
         "alternatives": [
             {
-                "usd_a_month": _cents(bills.total(lines)),
+                "usd_per_month": _cents(bills.total(lines)),
                 "is_deployed": design.alternative == deployed,
                 "is_enough": design.is_enough,
                 "shortcomings": list(design.shortcomings),
@@ -149,7 +149,7 @@ def as_json(
                 "drain_s": round(design.drain_s, 1) if math.isfinite(design.drain_s) else None,
                 "stream": design.alternative.stream,
                 "shards": design.shards,
-                "events_a_record": design.packing.events_a_record,
+                "events_per_record": design.packing.events_per_record,
                 "batch_size": design.alternative.batch_size,
                 "parallelization": design.parallelization,
                 "concurrency": design.concurrency,
@@ -173,7 +173,7 @@ def notes(load: Load) -> list[str]:
             f"{spare} bytes less an event would save a write unit: the item has "
             f"{capacity.ITEM_OVERHEAD_BYTES} bytes more than the event"
         )
-    fitting = capacity.aggregated(load.event_bytes).events_a_record
+    fitting = capacity.aggregated(load.event_bytes).events_per_record
     if fitting > 1 and load.average_s * load.linger_s < fitting:
         told.append(
             f"an aggregated record could hold {fitting} events, but on average fewer come while the producer "
@@ -195,7 +195,7 @@ def _tell(
 ) -> None:
     units = counted(capacity.write_units(load.event_bytes), "write unit")
     tell(
-        f"{counted(load.events_a_month, 'event')} a month of {counted(load.event_bytes, 'byte')} "
+        f"{counted(load.events_per_month, 'event')} a month of {counted(load.event_bytes, 'byte')} "
         f"({load.average_s:,.1f} a second, {units} each), bursts of {load.burst:,} stored within "
         f"{load.within_s:g} s"
     )
@@ -246,7 +246,7 @@ def _as_row(design: Design) -> tuple[str, ...]:
         f"{design.drain_s:,.{digits}f} s" if math.isfinite(design.drain_s) else "never",
         choice.stream,
         f"{design.shards:,}",
-        str(design.packing.events_a_record),
+        str(design.packing.events_per_record),
         str(choice.batch_size),
         str(design.parallelization),
         f"{design.concurrency:,}",
@@ -272,7 +272,7 @@ def _line_as_json(line: Line, listed: PriceList) -> dict[str, Any]:
         "what": line.what,
         "quantity": float(line.quantity),
         "unit": price.unit,
-        "usd_a_unit": float(price.usd),
+        "usd_per_unit": float(price.usd),
         "usd": _cents(line.usd),
         "source": source.url,
         "price_as_of": source.as_of,

@@ -45,7 +45,7 @@ class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     currency: str
     compiled: _Said
-    hours_a_month: int
+    hours_per_month: int
     about: str
     sources: dict[str, Source]
     regions: dict[str, dict[str, Price]]
@@ -64,10 +64,10 @@ class PriceList:
             raise ConfigurationError(f"{file} is not a price list: {exc}") from exc
         if read.currency != CURRENCY:
             raise ConfigurationError(f"{file}: expected prices in {CURRENCY}, got {read.currency!r}")
-        if read.hours_a_month != capacity.HOURS_A_MONTH:
+        if read.hours_per_month != capacity.HOURS_PER_MONTH:
             raise ConfigurationError(
-                f"{file}: expected hours_a_month {capacity.HOURS_A_MONTH}, which bills are made with, "
-                f"got {read.hours_a_month}"
+                f"{file}: expected hours_per_month {capacity.HOURS_PER_MONTH}, which bills are made with, "
+                f"got {read.hours_per_month}"
             )
         if region not in read.regions:
             known = ", ".join(sorted(read.regions))

@@ -28,13 +28,13 @@ EXAMPLES = """\
   python -m ops simulate --shards 1 --write-units 500 --within 60
 
   # an hour of a billion events a day on 14 shards, with a plot
-  python -m ops simulate --events-a-day 1000000000 --hours 1 --shards 14 --write-units 20000 --svg run.svg
+  python -m ops simulate --events-per-day 1000000000 --hours 1 --shards 14 --write-units 20000 --svg run.svg
 
   # the burst aggregated, 25 events to a record, on two shards
-  python -m ops simulate --events-a-record 25 --shards 2
+  python -m ops simulate --events-per-record 25 --shards 2
 
   # an even flow with a burst in it, crashes now and then, figures for a program
-  python -m ops simulate --events-a-day 660000 --hours 0.5 --burst 100000 --burst-at 600 --failing 0.01 --json
+  python -m ops simulate --events-per-day 660000 --hours 0.5 --burst 100000 --burst-at 600 --failing 0.01 --json
 
 exit codes:
   0    every event was stored, and with --within in time
@@ -52,11 +52,11 @@ MAX_HOURS = 24 * 31
 MAX_PRODUCTS = 1_000_000
 
 #: More than that fits into no record that a producer of ours sends.
-MOST_EVENTS_A_RECORD = 1_000
+MAX_EVENTS_PER_RECORD = 1_000
 
 #: From so many invocations on it is said how long it will take.
 MANY = 5_000_000
-_INVOCATIONS_A_SECOND = 60_000
+_INVOCATIONS_PER_SECOND = 60_000
 
 
 def add(nouns: arguments.Commands) -> None:
@@ -65,13 +65,13 @@ def add(nouns: arguments.Commands) -> None:
     default = Settings()
     load = parser.add_argument_group("the load")
     arguments.number(
-        load, "--burst", "events that come at once (100000; none with --events-a-day)", whole=True
+        load, "--burst", "events that come at once (100000; none with --events-per-day)", whole=True
     )
     arguments.number(
         load, "--burst-at", "second of the run at which they come", 0.0, least=0.0, most=MAX_HOURS * 3600
     )
     arguments.number(load, "--producers", "processes that put the burst", Load().producers, whole=True)
-    arguments.number(load, "--events-a-day", "an even flow beside the burst", whole=True)
+    arguments.number(load, "--events-per-day", "an even flow beside the burst", whole=True)
     arguments.number(load, "--hours", "how long the even flow lasts (1)", most=MAX_HOURS)
     load.add_argument(
         "--bytes",
@@ -82,11 +82,11 @@ def add(nouns: arguments.Commands) -> None:
     )
     arguments.number(
         load,
-        "--events-a-record",
+        "--events-per-record",
         "events that a producer aggregates into a record",
         1,
         whole=True,
-        most=MOST_EVENTS_A_RECORD,
+        most=MAX_EVENTS_PER_RECORD,
     )
     arguments.number(
         load,
@@ -170,7 +170,7 @@ def run(args: argparse.Namespace) -> int:
         lasts_s = max(load.seconds, load.burst_at if load.burst else 0.0)
         expected = max(expected, lanes * lasts_s / interval_s)
     if expected > MANY:
-        say(f"about {expected:,.0f} invocations: this takes {duration(expected / _INVOCATIONS_A_SECOND)}")
+        say(f"about {expected:,.0f} invocations: this takes {duration(expected / _INVOCATIONS_PER_SECOND)}")
     result = simulate(settings, load, random.Random(args.seed))
     takes_s = result.drained_s - load.seconds if result.burst_stored_s is None else result.burst_stored_s
     is_good = result.stored == result.events and (args.within is None or takes_s <= args.within)
@@ -205,14 +205,14 @@ def _no_plot(file: str, reason: str | None) -> str:
 
 
 def _load(args: argparse.Namespace) -> Load:
-    if args.hours is not None and not args.events_a_day:
-        raise CommandError("--hours is how long an even flow lasts: give --events-a-day, too", EXIT_USAGE)
+    if args.hours is not None and not args.events_per_day:
+        raise CommandError("--hours is how long an even flow lasts: give --events-per-day, too", EXIT_USAGE)
     burst = args.burst
-    if args.events_a_day and burst is None and args.burst_at:
+    if args.events_per_day and burst is None and args.burst_at:
         raise CommandError("--burst-at is when a burst comes: give --burst, too", EXIT_USAGE)
     if burst is None:
-        burst = 0 if args.events_a_day else 100_000
-    events_s = (args.events_a_day or 0) / 86_400
+        burst = 0 if args.events_per_day else 100_000
+    events_s = (args.events_per_day or 0) / 86_400
     load = Load(
         events_s=events_s,
         seconds=(args.hours or 1.0) * 3600 if events_s else 0.0,
@@ -220,19 +220,19 @@ def _load(args: argparse.Namespace) -> Load:
         burst_at=args.burst_at,
         producers=args.producers,
         event_bytes=args.bytes,
-        events_a_record=args.events_a_record,
+        events_per_record=args.events_per_record,
         keys=args.products,
     )
     if load.record_bytes > capacity.MB:
         raise CommandError(
-            f"{args.events_a_record} events of {args.bytes:,} bytes make a record of {load.record_bytes:,}, "
-            f"it may have {capacity.MB:,}: lower --events-a-record",
+            f"{args.events_per_record} events of {args.bytes:,} bytes make a record of {load.record_bytes:,}, "
+            f"it may have {capacity.MB:,}: lower --events-per-record",
             EXIT_USAGE,
         )
-    if args.events_a_day and not load.flow_records:
+    if args.events_per_day and not load.flow_records:
         raise CommandError(
-            f"{counted(args.events_a_day, 'event')} a day are none in {duration(load.seconds)}: "
-            "raise --events-a-day or --hours",
+            f"{counted(args.events_per_day, 'event')} a day are none in {duration(load.seconds)}: "
+            "raise --events-per-day or --hours",
             EXIT_USAGE,
         )
     return load

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ops.planning import capacity
-from ops.planning.capacity import SECONDS_A_MONTH, Aggregation
+from ops.planning.capacity import SECONDS_PER_MONTH, Aggregation
 from ops.planning.simulation.producer import ATTEMPTS
 
 ON_DEMAND, PROVISIONED = "on-demand", "provisioned"
@@ -29,13 +29,13 @@ LOOKUP_PEAK = 10
 class Load:
     """What has to be carried, and what is kept of it."""
 
-    events_a_month: int = 20_000_000
+    events_per_month: int = 20_000_000
     event_bytes: int = 972  # the largest whose item is 1 KB
     burst: int = 100_000
     within_s: float = 60.0  # a burst is stored by then
     retention_hours: int = 168
-    lookups_a_month: int = 1_000_000
-    events_a_product: int = 10
+    lookups_per_month: int = 1_000_000
+    events_per_product: int = 10
     linger_s: float = 1.0  # how long a producer that aggregates waits for company
     months_kept: int = 12  # storage is billed for so many months of events
     alarm_metrics: int = 25  # that alarms look at
@@ -47,7 +47,7 @@ class Load:
     @property
     def average_s(self) -> float:
         """Events a second over the month."""
-        return self.events_a_month / SECONDS_A_MONTH
+        return self.events_per_month / SECONDS_PER_MONTH
 
     def peak_s(self, within_s: float) -> float:
         """Events a second while a burst is stored in so many seconds."""
@@ -101,7 +101,7 @@ def alternatives() -> Iterator[Alternative]:
 
 def alternatives_for(load: Load) -> Iterator[Alternative]:
     """Those that differ for this load: events too large for company are not aggregated."""
-    fitting = capacity.aggregated(load.event_bytes).events_a_record
+    fitting = capacity.aggregated(load.event_bytes).events_per_record
     return (each for each in alternatives() if fitting > 1 or not each.is_aggregated)
 
 
@@ -129,8 +129,8 @@ def beyond_quotas(plan: Design, region: str) -> list[str]:
 def design(load: Load, choice: Alternative) -> Design:
     """Size an alternative: the fewest shards and lanes that store a burst in time, with headroom."""
     packing, full = _packings(load, choice)
-    batch = capacity.records_an_invocation(choice.batch_size, full.record_bytes)
-    batch_events = batch * full.events_a_record
+    batch = capacity.records_per_invocation(choice.batch_size, full.record_bytes)
+    batch_events = batch * full.events_per_record
     first_s = _first_s(load, choice, full, batch_events)
     left_s = load.within_s - first_s
     room_s = capacity.room_s(left_s if left_s > 0 else load.within_s)
@@ -145,8 +145,8 @@ def design(load: Load, choice: Alternative) -> Design:
     needed_units_s = math.ceil(intake_s * units * (1 + capacity.HEADROOM))
     new_table_s = capacity.NEW_TABLE_WRITE_UNITS_S
     # What an invocation cannot write whole is written again, a record's events all together.
-    lanes = min(shards * parallelization, math.ceil(load.burst / full.events_a_record))
-    record_units_s = math.ceil(lanes * full.events_a_record * units / RECORD_S)
+    lanes = min(shards * parallelization, math.ceil(load.burst / full.events_per_record))
+    record_units_s = math.ceil(lanes * full.events_per_record * units / RECORD_S)
     least_s = max(units, record_units_s) if choice.table == PROVISIONED else new_table_s
     units_s = max(needed_units_s, least_s)
     remarks = []
@@ -161,8 +161,8 @@ def design(load: Load, choice: Alternative) -> Design:
             f"pace the producers to {pace:,} records a second (--rate): put as fast as possible, some are "
             f"refused {ATTEMPTS} times and given up"
         )
-    lookups_s = load.lookups_a_month / SECONDS_A_MONTH
-    reads = capacity.read_units(load.events_a_product, load.event_bytes)
+    lookups_s = load.lookups_per_month / SECONDS_PER_MONTH
+    reads = capacity.read_units(load.events_per_product, load.event_bytes)
     let_in_s = min(shards * capacity.shard_events_s(full), units_s / units) - load.average_s
     lanes_s = shards * parallelization * lane_s - load.average_s
     drain_s = math.inf
@@ -187,7 +187,7 @@ def design(load: Load, choice: Alternative) -> Design:
         parallelization=parallelization,
         write_units_s=units_s,
         read_units_s=max(1, math.ceil(lookups_s * reads * LOOKUP_PEAK)),
-        invocations_s=capacity.invocations_a_second(
+        invocations_s=capacity.invocations_per_second(
             load.average_s, packing, shards * parallelization, choice.batch_size, choice.window_s
         ),
         drain_s=drain_s,

@@ -137,14 +137,14 @@ def sentences() -> list[tuple[str, str]]:
         ("docs/troubleshooting.md", f"endpoint's port ({serving().endpoint_port}) is taken"),
         ("docs/troubleshooting.md", f"counts as one of its {IN_WORDS[receives]} receives"),
         ("docs/troubleshooting.md", f"After {IN_WORDS[receives]} receives the message is parked"),
-        ("docs/planning.md", f"default load is {load.events_a_month // 10**6} million events a month"),
+        ("docs/planning.md", f"default load is {load.events_per_month // 10**6} million events a month"),
         ("docs/planning.md", f"bursts of {load.burst:,}, each stored within {load.within_s:g} s"),
         ("docs/planning.md", f"{IN_WORDS[len(sizing.MEMORY_MB)]} sizes of memory"),
         ("docs/planning.md", f"with {capacity.WRITE_LATENCY_S * 1000:g} ms for DynamoDB"),
         ("docs/planning.md", f"new on-demand stream takes {warm * capacity.SHARD_IN_BYTES_S // MB} MB or"),
         ("docs/planning.md", f"or {warm * capacity.SHARD_IN_RECORDS_S:,} records a second, a new on-demand"),
         ("docs/planning.md", f"on-demand table {capacity.NEW_TABLE_WRITE_UNITS_S:,} write units"),
-        ("docs/planning.md", f"months of {capacity.HOURS_A_MONTH} hours"),
+        ("docs/planning.md", f"months of {capacity.HOURS_PER_MONTH} hours"),
         (
             "docs/planning.md",
             f"{capacity.QUOTA_CONCURRENCY:,} concurrent executions, {capacity.QUOTA_SHARDS:,} shards "
@@ -162,7 +162,10 @@ def sentences() -> list[tuple[str, str]]:
             f"not the {load.burst // (warm * capacity.SHARD_IN_RECORDS_S)} s that division gives",
         ),
         ("docs/planning.md", f"has a bar, {least:g} to {most:g}"),
-        ("docs/performance.md", f"Lambda events of {dataset.RECORDS_A_LAMBDA_EVENT} records against a stub"),
+        (
+            "docs/performance.md",
+            f"Lambda events of {dataset.RECORDS_PER_LAMBDA_EVENT} records against a stub",
+        ),
         ("docs/performance.md", "answers after {}, {} or {} ms".format(*ingest.LATENCIES_MS)),
         (
             "docs/performance.md",

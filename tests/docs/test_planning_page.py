@@ -113,6 +113,6 @@ def test_the_largest_event_of_one_write_unit_is_the_documents() -> None:
 
     assert int(said[1]) == capacity.ITEM_OVERHEAD_BYTES
     assert f"in {sizing.RECORD_S:g} s those of a record" in TEXT
-    assert f"`--events-a-record {capacity.aggregated(972).events_a_record}` for full ones" in TEXT
+    assert f"`--events-per-record {capacity.aggregated(972).events_per_record}` for full ones" in TEXT
     assert f"an event of more than {capacity.MAX_EVENT_BYTES:,} bytes" in TEXT
     assert [capacity.write_units(int(said[2]) + more) for more in (0, 1)] == [1, 2]

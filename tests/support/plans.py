@@ -21,7 +21,7 @@ def load(rng: random.Random) -> Load:
     event_bytes = _between(rng, 100, capacity.MAX_EVENT_BYTES)
     burst = min(_between(rng, 1, 100_000), MOST_BYTES // event_bytes)
     within_s = _between(rng, 20, 6_000) / 10
-    return Load(event_bytes=event_bytes, burst=burst, within_s=within_s, events_a_month=burst)
+    return Load(event_bytes=event_bytes, burst=burst, within_s=within_s, events_per_month=burst)
 
 
 def alternative(rng: random.Random) -> Alternative:
@@ -44,15 +44,15 @@ def ran(load: Load, design: Design, seed: int) -> Result:
         saved_s=SAVED_S if design.alternative.table == PROVISIONED else 1.0,
     )
     is_aggregated = design.alternative.is_aggregated
-    fitting = capacity.aggregated(load.event_bytes).events_a_record if is_aggregated else 1
-    burst = scenario.Load(burst=load.burst, event_bytes=load.event_bytes, events_a_record=max(1, fitting))
+    fitting = capacity.aggregated(load.event_bytes).events_per_record if is_aggregated else 1
+    burst = scenario.Load(burst=load.burst, event_bytes=load.event_bytes, events_per_record=max(1, fitting))
     producers = _producers(burst, load.within_s, design.shards)
     return simulate(settings, replace(burst, producers=producers), random.Random(seed))
 
 
 def _producers(burst: scenario.Load, within_s: float, shards: int) -> int:
     """Twice as fast as is asked for, and what they hold is half a second's worth of the shards, or more."""
-    shards_s = shards * capacity.shard_records_s(capacity.packed(burst.event_bytes, burst.events_a_record))
+    shards_s = shards * capacity.shard_records_s(capacity.packed(burst.event_bytes, burst.events_per_record))
     held = records_held(burst.record_bytes)
     by_rate = math.ceil(2 * burst.burst_records / within_s / burst.producers_s)
     return max(1, by_rate, math.ceil(0.5 * shards_s / held))

@@ -46,11 +46,11 @@ class _Run:
         self._rng = rng
         record_bytes = load.record_bytes
         self._each = (
-            load.events_a_record
+            load.events_per_record
         )  # from here on what is counted are records, and events where it says so
         self._read_at_most = max(1, min(MAX_READ_RECORDS, int(MAX_READ_BYTES / record_bytes)))
         self._read_bytes_s = settings.shard_out_bytes_s / record_bytes
-        self._batch = capacity.records_an_invocation(settings.batch_size, record_bytes)
+        self._batch = capacity.records_per_invocation(settings.batch_size, record_bytes)
         self._units = capacity.write_units(load.event_bytes)
         self._table = Table(settings.write_units_s, settings.saved_s)
         # Lambda stops reading while a shard's lanes have two batches each (as the local mapping does).

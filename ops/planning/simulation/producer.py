@@ -29,7 +29,7 @@ class Portion:
         self.attempts = attempts  # made already
 
 
-def records_a_request(record_bytes: int) -> int:
+def records_per_request(record_bytes: int) -> int:
     """Records of this size, their keys included, that go with one request."""
     return max(1, min(MAX_RECORDS, MAX_REQUEST_BYTES // record_bytes))
 
@@ -46,7 +46,7 @@ class Producer:
         """`records` of this size are to be put, by shard."""
         self._unsent = list(records)
         self._unsent_total = sum(records)
-        self._request = records_a_request(record_bytes) * producers
+        self._request = records_per_request(record_bytes) * producers
         self._most_refused = MAX_RECORDS * producers
         self._most_held = max(1, READ_AHEAD_BYTES // record_bytes) * producers
         self._held = 0  # in flight or refused

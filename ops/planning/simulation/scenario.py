@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from ops.planning import capacity
 from ops.planning.simulation.figures import Moment
-from ops.planning.simulation.producer import IN_FLIGHT, records_a_request
+from ops.planning.simulation.producer import IN_FLIGHT, records_per_request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,38 +73,38 @@ class Load:
     producers: int = 1  # that put the burst
     put_s: float = 0.04  # what one of their requests takes
     event_bytes: int = 972
-    events_a_record: int = 1  # KPL aggregation; the last record is full, too
+    events_per_record: int = 1  # KPL aggregation; the last record is full, too
     keys: int | None = None  # products, each on one shard; None spreads evenly
 
     @property
     def record_bytes(self) -> int:
         """A record with its key."""
-        return capacity.packed(self.event_bytes, self.events_a_record).record_bytes
+        return capacity.packed(self.event_bytes, self.events_per_record).record_bytes
 
     @property
     def burst_records(self) -> int:
         """Records that carry the burst."""
-        return math.ceil(self.burst / self.events_a_record)
+        return math.ceil(self.burst / self.events_per_record)
 
     @property
     def flow_records(self) -> int:
         """Records that carry the even flow."""
-        return round(self.events_s * self.seconds / self.events_a_record)
+        return round(self.events_s * self.seconds / self.events_per_record)
 
     @property
     def events(self) -> int:
         """How many in all, in whole records."""
-        return (self.flow_records + self.burst_records) * self.events_a_record
+        return (self.flow_records + self.burst_records) * self.events_per_record
 
     @property
     def producers_s(self) -> float:
         """Records a second that the producers of a burst put when nothing is refused."""
-        records = records_a_request(self.record_bytes)
+        records = records_per_request(self.record_bytes)
         return self.producers * IN_FLIGHT * records / self.put_s
 
     def offered_by(self, at: float) -> int:
         """How many producers had, or could have put, at that moment."""
-        of_burst = self.burst_records * self.events_a_record if at >= self.burst_at else 0
+        of_burst = self.burst_records * self.events_per_record if at >= self.burst_at else 0
         return min(self.events, round(self.events_s * min(self.seconds, at)) + of_burst)
 
 

@@ -135,9 +135,11 @@ def test_more_events_or_larger_ones_never_cost_less(
     def cost(load: Load) -> Decimal:
         return bill.total(bill.bill(load, sizing.design(load, choice), US_EAST_1))
 
-    least = cost(Load(events_a_month=count, event_bytes=size, burst=burst))
+    least = cost(Load(events_per_month=count, event_bytes=size, burst=burst))
 
     # A fuller batch can save invocations, which cost next to nothing: a cent is allowed for them.
-    assert cost(Load(events_a_month=count * 2, event_bytes=size, burst=burst)) >= least - Decimal("0.01")
+    assert cost(Load(events_per_month=count * 2, event_bytes=size, burst=burst)) >= least - Decimal("0.01")
     if not choice.is_aggregated:  # one more in a record can save a record
-        assert cost(Load(events_a_month=count, event_bytes=size * 2, burst=burst)) >= least - Decimal("0.01")
+        assert cost(Load(events_per_month=count, event_bytes=size * 2, burst=burst)) >= least - Decimal(
+            "0.01"
+        )

@@ -74,7 +74,7 @@ def test_json_holds_what_the_table_shows_with_a_source_for_every_line(
     assert code == 0
     assert len(answer["alternatives"]) == 24
     assert sum(each["is_deployed"] for each in answer["alternatives"]) == 1
-    assert cheapest["usd_a_month"] == pytest.approx(sum(line["usd"] for line in cheapest["bill"]), abs=0.2)
+    assert cheapest["usd_per_month"] == pytest.approx(sum(line["usd"] for line in cheapest["bill"]), abs=0.2)
     assert all(line["source"].startswith("https://") for line in cheapest["bill"])
 
 
@@ -99,7 +99,7 @@ def test_a_row_of_the_table_is_all_that_an_operator_sets_up(capsys: pytest.Captu
         cells = re.split(r" {2,}", row)
         assert cells[3:11] == [
             str(each["shards"]),
-            str(each["events_a_record"]),
+            str(each["events_per_record"]),
             str(each["batch_size"]),
             str(each["parallelization"]),
             str(each["concurrency"]),

@@ -92,7 +92,7 @@ def test_a_price_that_none_can_be_is_refused(tmp_path: Path, usd: str) -> None:
     ("where", "value", "fault"),
     [
         (("currency",), "EUR", "expected prices in USD, got 'EUR'"),
-        (("hours_a_month",), 720, "expected hours_a_month 730"),
+        (("hours_per_month",), 720, "expected hours_per_month 730"),
         (("sources", "sqs-2026", "as_of"), "", "is not a price list"),
         (("sources", "sqs-2026", "read"), " ", "is not a price list"),
         (("compiled",), "", "is not a price list"),

@@ -35,7 +35,7 @@ loads = st.builds(
     burst=st.integers(0, 5_000),
     burst_at=st.floats(0, 20),
     event_bytes=st.integers(1, 3_000),
-    events_a_record=st.sampled_from([1, 1, 2, 24]),
+    events_per_record=st.sampled_from([1, 1, 2, 24]),
     keys=st.one_of(st.none(), st.integers(1, 500)),
 )
 

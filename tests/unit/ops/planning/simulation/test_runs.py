@@ -36,7 +36,7 @@ def test_a_shard_takes_a_thousand_records_a_second_and_refuses_the_rest() -> Non
 
 
 def test_aggregated_events_count_as_records_for_shards_and_as_events_for_the_table() -> None:
-    load = Load(burst=24_000, events_a_record=24)
+    load = Load(burst=24_000, events_per_record=24)
     result = ran(replace(STEADY, shards=1), load)
     tight = ran(replace(STEADY, shards=1, write_units_s=1_000), load)
 
@@ -50,7 +50,7 @@ def test_aggregated_events_count_as_records_for_shards_and_as_events_for_the_tab
 
 
 def test_a_burst_that_fills_no_record_is_rounded_up_to_whole_ones() -> None:
-    result = ran(STEADY, Load(burst=25, events_a_record=24))
+    result = ran(STEADY, Load(burst=25, events_per_record=24))
 
     assert result.stored == result.events == 48
 
@@ -97,12 +97,12 @@ def test_a_burst_in_an_even_flow_is_stored_long_before_the_flow_ends() -> None:
     assert 119 < result.drained_s < 123
 
 
-@pytest.mark.parametrize("events_a_day", [1_000, 10_000, 100_000, 1_000_000])
-def test_a_small_even_flow_makes_a_burst_no_later(events_a_day: int) -> None:
+@pytest.mark.parametrize("events_per_day", [1_000, 10_000, 100_000, 1_000_000])
+def test_a_small_even_flow_makes_a_burst_no_later(events_per_day: int) -> None:
     burst = Load(burst=1_000, burst_at=600)
     alone, beside = (
         ran(STEADY, burst),
-        ran(STEADY, replace(burst, events_s=events_a_day / 86_400, seconds=1_800)),
+        ran(STEADY, replace(burst, events_s=events_per_day / 86_400, seconds=1_800)),
     )
 
     assert alone.burst_stored_s is not None
