@@ -21,9 +21,9 @@ from botocore.config import Config
 
 from benchmarks.harness import dataset, endpoint, measure
 from benchmarks.harness.measure import Line, Plan
-from ops.planning.simulation import producer
 from ops.planning.simulation.engine import simulate
-from ops.planning.simulation.scenario import Load, Settings
+from ops.planning.simulation.scenario import OfferedLoad, Settings
+from producer import limits
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
@@ -100,7 +100,7 @@ def calibrated(burst: dict[str, Any]) -> Calibration:
     # What the local mapping does between two invocations, most of it reading: AWS's pollers do it beside
     # them.  The mean, because one read serves several invocations.
     handler_s += statistics.mean(between)
-    in_flight = producer.IN_FLIGHT * producer.MAX_RECORDS
+    in_flight = limits.IN_FLIGHT * limits.MAX_RECORDS
     put_s = burst["seconds_produce"] * in_flight / burst["events"]
     return Calibration(handler_s, record_s, max(0.0, cold_start_s), put_s)
 
@@ -121,7 +121,7 @@ def predicted(calibration: Calibration, deployed: dict[str, Any], events: int, i
             shard_records_s=default.shard_records_s,
             shard_in_bytes_s=default.shard_in_bytes_s,
         )
-    load = Load(
+    load = OfferedLoad(
         burst=events,
         event_bytes=300,
         keys=max(1, events // EVENTS_PER_PRODUCT),

@@ -27,8 +27,8 @@ from local.__main__ import parser
 from ops.planning import bill, capacity, sizing
 from ops.planning.capacity import MB
 from ops.planning.prices import PriceList
-from ops.planning.sizing import PROVISIONED, Load
-from producer.putter import IN_FLIGHT
+from ops.planning.sizing import PROVISIONED, MonthlyLoad
+from producer.limits import IN_FLIGHT
 from tests.support.lambda_events import wire
 
 PARAMETERS: dict[str, Any] = template.read()["Parameters"]
@@ -88,7 +88,7 @@ def serving() -> Any:
 
 
 def sentences() -> list[tuple[str, str]]:
-    load, settings, warm = Load(), json.loads(CONFIG.read_text()), capacity.ON_DEMAND_SHARDS
+    load, settings, warm = MonthlyLoad(), json.loads(CONFIG.read_text()), capacity.ON_DEMAND_SHARDS
     receives = DEAD_LETTERS["RedrivePolicy"]["maxReceiveCount"]
     tries = KINESIS["MaximumRetryAttempts"] + 1
     days = PARAMETERS["RetentionHours"]["Default"] // 24
@@ -240,7 +240,7 @@ def test_every_alarm_s_sentence_is_compared() -> None:
 
 
 def test_the_largest_line_after_a_year_is_storage_with_its_recovery() -> None:
-    load = Load(months_kept=12)
+    load = MonthlyLoad(months_kept=12)
     choice = next(each for each in sizing.alternatives() if each.table != PROVISIONED)
     lines = bill.bill(load, sizing.design(load, choice), PriceList("us-east-1"))
     largest = sorted(lines, key=lambda line: -line.usd)[:2]

@@ -187,7 +187,7 @@ def test_a_whole_number_is_asked_for_where_only_one_will_do(capsys: pytest.Captu
     with pytest.raises(SystemExit):
         parser().parse_args(["simulate", "--burst", "1e5"])
 
-    assert "expected a whole number, got '1e5'" in capsys.readouterr().err
+    assert "expected a whole number from 1 to 10000000000000, got '1e5'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
