@@ -35,13 +35,13 @@ _caller: ContextVar[str] = ContextVar("caller")
 @app.middleware("http")
 def finish(request: Request, get_response: Callable[[Request], Response]) -> Response:
     """Every answer's common part, Chalice's own refusals included."""
-    from chalicelib.api import routes
+    from chalicelib.api import responses
     from chalicelib.telemetry import logs
 
     started = time.monotonic()
     _request.set(request)
     _caller.set("")
-    response = routes.finished(request, get_response)
+    response = responses.finished(request, get_response)
     logs.answered(request, response.status_code, _caller.get(), time.monotonic() - started)
     return response
 
@@ -53,9 +53,9 @@ def finish(request: Request, get_response: Callable[[Request], Response]) -> Res
 def process_lifecycle(event: KinesisEvent) -> dict[str, Any]:
     """Keep a batch of lifecycle events; answer with the partial batch response."""
     from chalicelib import cpu_affinity, wiring
+    from chalicelib.deadline import Deadline
     from chalicelib.ingest import batch
     from chalicelib.stream import records
-    from chalicelib.tables.errors import Deadline
     from chalicelib.telemetry import logs
 
     started = time.monotonic()
@@ -81,7 +81,8 @@ def process_lifecycle(event: KinesisEvent) -> dict[str, Any]:
 def triage_dead_letters(event: SQSEvent) -> dict[str, Any]:
     """Give every record that a dead letter points to its verdict; answer with the partial batch response."""
     from chalicelib import wiring
-    from chalicelib.tables.errors import Deadline
+    from chalicelib.deadline import Deadline
+    from chalicelib.telemetry import logs
     from chalicelib.triage import triage
 
     context: Any = event.context  # Lambda's, though Chalice's types call it a dict
@@ -91,9 +92,12 @@ def triage_dead_letters(event: SQSEvent) -> dict[str, Any]:
         settings.stream_name(),
         wiring.history(),
         wiring.quarantine(),
+        wiring.progress(),
         wiring.writers(),
     )
-    reports = triaging.messages(event.to_dict()["Records"], deadline, context.aws_request_id)
+    reports = triaging.messages(event.to_dict()["Records"], deadline)
+    for report in reports:
+        logs.dead_letter_triaged(report, context.aws_request_id)
     return triage.partial_response(reports, settings.partial_responses())
 
 
@@ -101,9 +105,9 @@ def triage_dead_letters(event: SQSEvent) -> dict[str, Any]:
 def product(serial: str) -> Response:
     """What happened to this product: its status, what is odd, and its newest events."""
     from chalicelib import wiring
-    from chalicelib.api import routes
+    from chalicelib.api import responses, routes
 
-    with routes.http_errors():
+    with responses.http_errors():
         return routes.product(_authenticated(), serial, wiring.history_for_reading())
 
 
@@ -111,9 +115,9 @@ def product(serial: str) -> Response:
 def product_events(serial: str) -> Response:
     """A product's events page by page, by type, time and order."""
     from chalicelib import wiring
-    from chalicelib.api import routes
+    from chalicelib.api import responses, routes
 
-    with routes.http_errors():
+    with responses.http_errors():
         return routes.product_events(_authenticated(), serial, wiring.history_for_reading())
 
 
@@ -129,9 +133,9 @@ def health() -> Response:
 @app.route("/", methods=READING)
 def home() -> Response:
     """Where a person begins."""
-    from chalicelib.api import routes
+    from chalicelib.api import responses, routes
 
-    with routes.http_errors():
+    with responses.http_errors():
         return routes.home(_request.get())
 
 

@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 
     from chalicelib.ingest.writers import Writers
     from chalicelib.tables.history import History
+    from chalicelib.tables.progress import Progress
     from chalicelib.tables.quarantine import Quarantine
 
 #: A thread that writes for each so many MB of the function's memory.  Lambda gives a whole CPU for 1,769 MB,
 #: which makes a request of 25 events in three quarters of a millisecond; so one thread for 32 MB keeps the
 #: CPU busy while DynamoDB takes up to 20 ms, and no batch needs more.  Threads start when there is something
 #: to write: a batch of 500 events uses 20.
-MB_A_WRITER = 32
-FEWEST_WRITERS, MOST_WRITERS = 4, 32
+MB_PER_WRITER = 32
+MIN_WRITERS, MAX_WRITERS = 4, 32
 
 CONNECT_TIMEOUT_S = 1.0
 
@@ -60,6 +61,14 @@ def quarantine() -> "Quarantine":
 
 
 @cache
+def progress() -> "Progress":
+    """Triage's progress, in the quarantine table."""
+    from chalicelib.tables.progress import Progress
+
+    return Progress(_writing_client(), settings.quarantine_table())
+
+
+@cache
 def writers() -> "Writers":
     """The threads that requests in flight run on."""
     from chalicelib.ingest.writers import Writers
@@ -77,7 +86,7 @@ def core() -> frozenset[int]:
 
 def writers_for(memory_mb: int) -> int:
     """How many requests a function with so much memory has in flight at most."""
-    return max(FEWEST_WRITERS, min(memory_mb // MB_A_WRITER, MOST_WRITERS))
+    return max(MIN_WRITERS, min(memory_mb // MB_PER_WRITER, MAX_WRITERS))
 
 
 @cache
@@ -106,6 +115,7 @@ def reset() -> None:
         history,
         history_for_reading,
         quarantine,
+        progress,
         writers,
         core,
         kinesis,
@@ -117,7 +127,7 @@ def reset() -> None:
 
 @cache
 def _writing_client() -> "DynamoDBClient":
-    # One attempt: chalicelib.tables.errors.Deadline does the retrying, it knows how much time is left.
+    # One attempt: chalicelib.deadline.Deadline does the retrying, it knows how much time is left.
     client: DynamoDBClient = _client("dynamodb", WRITE_TIMEOUT_S, attempts=1)
     return client
 
@@ -138,7 +148,7 @@ def _client(service: str, read_timeout_s: float, attempts: int) -> Any:
             connect_timeout=CONNECT_TIMEOUT_S,
             read_timeout=read_timeout_s,
             retries={"mode": "standard", "total_max_attempts": attempts},
-            max_pool_connections=MOST_WRITERS + 2,
+            max_pool_connections=MAX_WRITERS + 2,
             parameter_validation=False,  # what we send is built here and tested; validating costs a third
             tcp_keepalive=True,
             # One string for the life of the client: botocore builds its own twice a request.

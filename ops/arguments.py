@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 
-from chalicelib.domain import events
+from chalicelib.domain import instants
 from cli.arguments import Commands, add_command
 
 _AGO = re.compile(r"([0-9]{1,9})([smhd])")
@@ -39,7 +39,7 @@ def moment_ms(text: str) -> int:
     if ago := _AGO.fullmatch(text):
         return max(1, round((time.time() - int(ago[1]) * _SECONDS[ago[2]]) * 1000))
     try:
-        prefix = events.instant(text).prefix
+        prefix = instants.parse(text).prefix
         return max(1, round(datetime.fromisoformat(f"{prefix[:26]}+00:00").timestamp() * 1000))
     except ValueError as exc:
         raise argparse.ArgumentTypeError(f"{exc}; or an age such as 30m, 6h, 2d") from exc

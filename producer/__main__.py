@@ -9,7 +9,7 @@ import argparse
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
-from chalicelib.domain import events
+from chalicelib.domain import instants
 from chalicelib.errors import ConfigurationError
 from cli.arguments import count, positive, rate, share
 from cli.exits import EXIT_FAILED, EXIT_USAGE
@@ -150,7 +150,7 @@ def parser() -> argparse.ArgumentParser:
 
 def _moment(text: str) -> datetime:
     try:
-        utc = events.instant(text).utc
+        utc = instants.parse(text).utc
         moment = datetime.fromisoformat(utc[:19]).replace(tzinfo=timezone.utc)
     except ValueError as exc:
         raise argparse.ArgumentTypeError(str(exc)) from exc

@@ -21,7 +21,7 @@ from functools import lru_cache
 from hashlib import md5
 from typing import TYPE_CHECKING, NamedTuple
 
-from chalicelib.stream import records
+from chalicelib.stream import kpl
 from producer.entry import Entry, size_of
 
 if TYPE_CHECKING:
@@ -117,14 +117,14 @@ class Aggregator:
 
 def aggregate(entries: Sequence[Entry]) -> bytes:
     """One record's data with all these entries in it, in this order."""
-    message = records.aggregated_record()
+    message = kpl.aggregated_record()
     index_of: dict[str, int] = {}
     for entry in entries:
         index = index_of.setdefault(entry.partition_key, len(index_of))
         message.records.add(partition_key_index=index, data=entry.data)
     message.partition_key_table.extend(index_of)
     body: bytes = message.SerializeToString()
-    return records.KPL_MAGIC + body + md5(body, usedforsecurity=False).digest()
+    return kpl.KPL_MAGIC + body + md5(body, usedforsecurity=False).digest()
 
 
 def open_shards(kinesis: "KinesisClient", stream: str) -> list[HashRange]:

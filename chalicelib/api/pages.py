@@ -1,4 +1,4 @@
-"""A product's story as HTML pages.
+"""A product's history as HTML pages.
 
 The only place that knows templates and assets.  Rendered here with Jinja2, autoescaped: every field of an
 event is hostile input.  Pages work without JavaScript; assets/page.js adds to them and needs no data of
@@ -19,9 +19,8 @@ import jinja2
 import msgspec
 
 from chalicelib.api.queries import EventsQuery
-from chalicelib.api.views import EventPage, Story
-from chalicelib.domain import events as event_rules
-from chalicelib.domain import lifecycle
+from chalicelib.api.views import EventPage, ProductView
+from chalicelib.domain import instants, lifecycle
 from chalicelib.tables.history import StoredEvent
 
 _HERE = Path(__file__).parent
@@ -86,7 +85,7 @@ class Moment(msgspec.Struct, frozen=True):
     utc: str  # 2026-11-20 20:12:47.123 UTC; the date is left out where it is the same
 
 
-class Line(msgspec.Struct, frozen=True):
+class TimelineEntry(msgspec.Struct, frozen=True):
     """One event of a timeline."""
 
     anchor: str
@@ -109,21 +108,21 @@ def home(root: str) -> str:
     return _render("home.html", root)
 
 
-def product(story: Story, following: str | None, root: str) -> str:
+def product(view: ProductView, following: str | None, root: str) -> str:
     """One product: status, what is odd, and the timeline; `following` leads to the older events."""
-    odd = {anomaly.position: anomaly for anomaly in story.reading.anomalies}
-    lines = [_line(event, odd.get(event.position), story.reading.voided_by) for event in story.events]
+    odd = {anomaly.position: anomaly for anomaly in view.reading.anomalies}
+    lines = [_line(event, odd.get(event.position), view.reading.voided_by) for event in view.events]
     return _render(
         "product.html",
         root,
-        serial=story.serial,
-        path=quote(story.serial, safe=""),
-        status=_words(story.status.status),
-        tone=_TONES.get(story.status.status, "calm"),
-        since=_moment(story.status.since) if story.status.since is not None else None,
-        anomalies=[(_remark(anomaly), _anchor(anomaly.position)) for anomaly in story.reading.anomalies],
+        serial=view.serial,
+        path=quote(view.serial, safe=""),
+        status=_words(view.status.status),
+        tone=_TONES.get(view.status.status, "calm"),
+        since=_moment(view.status.since) if view.status.since is not None else None,
+        anomalies=[(_remark(anomaly), _anchor(anomaly.position)) for anomaly in view.reading.anomalies],
         lines=lines,
-        newest=next((line for line in lines if line.position[:27] <= story.now), None),
+        newest=next((line for line in lines if line.position[:27] <= view.now), None),
         following=following,
     )
 
@@ -158,12 +157,12 @@ def asset(name: str) -> Asset | None:
     return _assets()[1].get(name)
 
 
-def _line(event: StoredEvent, anomaly: lifecycle.Anomaly | None, voided_by: dict[str, str]) -> Line:
+def _line(event: StoredEvent, anomaly: lifecycle.Anomaly | None, voided_by: dict[str, str]) -> TimelineEntry:
     from chalicelib.api import representations
 
     kind = lifecycle.KINDS.get(event.type)
     void = voided_by.get(event.position)
-    return Line(
+    return TimelineEntry(
         anchor=_anchor(event.position),
         title=_words(event.type),
         type=event.type,
@@ -192,7 +191,7 @@ def _facts(metadata: str) -> Iterator[tuple[str, str, bool]]:
 
 
 def _moment(exact: str) -> Moment:
-    instant = event_rules.instant(exact)
+    instant = instants.parse(exact)
     seconds, _, fraction = instant.local[: -1 if instant.local.endswith("Z") else -6].partition(".")
     local_date, local_time = seconds.split("T")
     point = f".{fraction[:3]}" if fraction else ""

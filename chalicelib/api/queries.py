@@ -1,41 +1,24 @@
-"""What a caller asks for: path, query string and Accept header, parsed.
+"""What a caller asks for: path and query string, parsed.
 
 The only place that reads them.  Everything in a request is hostile until it has passed through here; what
 cannot be understood is an InvalidRequestError with a sentence, never a guess.
 """
 
-import re
 from collections.abc import Mapping
 from urllib.parse import unquote, urlencode
 
 import msgspec
 from chalice.app import Request
 
-from chalicelib.api import cursors
-from chalicelib.domain import events
-from chalicelib.errors import InvalidRequestError, NotAcceptableError
+from chalicelib.api import cursors, negotiation
+from chalicelib.domain import events, instants
+from chalicelib.errors import InvalidRequestError
+from chalicelib.text import quoted
 
 #: The largest page, and the page a caller gets who does not say.
 MAX_LIMIT, DEFAULT_LIMIT = 1000, 100
 
-#: What `format=` may say, and the media type it stands for: a link cannot set an Accept header.
-FORMATS = {
-    "json": "application/json",
-    "html": "text/html",
-    "epcis": "application/ld+json",
-    "csv": "text/csv",
-    "ndjson": "application/x-ndjson",
-}
-
-#: The representations of a product, and of its events, in the order of our preference.
-PRODUCT_FORMATS = ("json", "html", "epcis")
-EVENTS_FORMATS = ("json", "html", "csv", "ndjson", "epcis")
-
 _ORDERS = ("asc", "desc")
-
-# RFC 9110, 12.5.1, leaving parameters other than q aside: none of ours has any.
-_RANGE = re.compile(r"\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)/([!#$%&'*+.^_`|~0-9A-Za-z-]+)\s*((?:;[^,]*)?)")
-_WEIGHT = re.compile(r";\s*[qQ]\s*=\s*(0(?:\.[0-9]{0,3})?|1(?:\.0{0,3})?)\s*(?:;|$)")
 
 
 class EventsQuery(msgspec.Struct, frozen=True):
@@ -87,7 +70,9 @@ def events_query(request: Request, serial: str) -> EventsQuery:
     since, until = _moment(given, "since"), _moment(given, "until")
     if since is not None and until is not None and since > until:
         raise InvalidRequestError("since: lies after until, so nothing can match")
-    query = EventsQuery(type_, since, until, order, _limit(given), format=format_of(given, EVENTS_FORMATS))
+    query = EventsQuery(
+        type_, since, until, order, _limit(given), format=format_of(given, negotiation.EVENTS_FORMATS)
+    )
     if "cursor" in given:
         after = cursors.decode(given["cursor"], query.identity(serial))
         if not (since or "") <= after < (until or "9"):
@@ -121,56 +106,6 @@ def format_of(given: Mapping[str, str], offered: tuple[str, ...]) -> str | None:
     return name
 
 
-def negotiated(accept: str | None, offered: tuple[str, ...]) -> str:
-    """The format that an Accept header likes best; the earlier one offered where it likes two alike.
-
-    Raises NotAcceptableError when it likes none, or cannot be read.
-    """
-    if accept is None or not accept.strip():
-        return offered[0]
-    ranges = [found for part in accept.split(",") if part.strip() for found in _range(part)]
-    weights = {name: _weight(FORMATS[name], ranges) for name in offered}
-    best = max(offered, key=lambda name: weights[name])
-    if weights[best] <= 0:
-        types = ", ".join(FORMATS[name] for name in offered)
-        raise NotAcceptableError(f"Accept: this address answers with {types}, got {quoted(accept)}")
-    return best
-
-
-def prefers_html(accept: str | None) -> bool:
-    """Whether a caller would rather read a page than JSON, whatever the address offers."""
-    try:
-        return negotiated(accept, ("json", "html")) == "html"
-    except NotAcceptableError:
-        return False
-
-
-def quoted(text: str) -> str:
-    """A value for a sentence: quoted, escaped, and never long."""
-    return ascii(text if len(text) <= 60 else text[:57] + "...")
-
-
-def _range(part: str) -> list[tuple[str, str, float]]:
-    match = _RANGE.fullmatch(part)
-    if match is None:
-        return []
-    kind, subtype, rest = match.groups()
-    if not rest:
-        return [(kind.lower(), subtype.lower(), 1.0)]
-    weight = _WEIGHT.search(rest)
-    return [(kind.lower(), subtype.lower(), float(weight.group(1)) if weight else 1.0)]
-
-
-def _weight(media_type: str, ranges: list[tuple[str, str, float]]) -> float:
-    """What the most specific range says of this type."""
-    kind, _, subtype = media_type.partition("/")
-    for wanted in ((kind, subtype), (kind, "*"), ("*", "*")):
-        weights = [weight for *range_, weight in ranges if tuple(range_) == wanted]
-        if weights:
-            return max(weights)
-    return 0.0
-
-
 def _limit(given: Mapping[str, str]) -> int:
     text = given.get("limit", str(DEFAULT_LIMIT))
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_LIMIT):
@@ -183,7 +118,7 @@ def _moment(given: Mapping[str, str], name: str) -> str | None:
         return None
     text = given[name]
     try:
-        return events.instant(text).prefix
+        return instants.parse(text).prefix
     except ValueError as exc:
         # A plus sign that was not percent-encoded arrives as a space.
         hint = " (a + in a query string is written %2B)" if " " in text else ""

@@ -7,27 +7,27 @@ goes out as the canonical JSON text that is stored, never through Python numbers
 import csv
 import io
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from typing import Any
 
 import msgspec
 
-from chalicelib.api.views import EventPage, Story
+from chalicelib.api.views import EventPage, ProductView
+from chalicelib.domain import instants
 from chalicelib.tables.history import StoredEvent
 
 #: The columns of a CSV page: an event's fields, its metadata as JSON text.
 COLUMNS = ("serial", "position", "type", "occurred_at", "event_id", "source", "recorded_at", "metadata")
 
 
-def story_json(story: Story, following: str | None) -> str:
+def product_json(view: ProductView, following: str | None) -> str:
     """`GET /products/{serial}`; `following` is the reference of the rest, if there is more."""
     return _text(
         {
-            "serial": story.serial,
-            "status": story.status.status,
-            "since": story.status.since,
-            "anomalies": story.reading.anomalies,
-            "history": [_event(event, story.reading.voided_by) for event in story.events],
+            "serial": view.serial,
+            "status": view.status.status,
+            "since": view.status.since,
+            "anomalies": view.reading.anomalies,
+            "history": [_event(event, view.reading.voided_by) for event in view.events],
             "next": following,
         }
     )
@@ -58,8 +58,7 @@ def events_csv(page: EventPage) -> str:
 
 def recorded_at(event: StoredEvent) -> str:
     """When the stream carried the event, as RFC 3339 in UTC."""
-    moment = datetime.fromtimestamp(event.recorded_at_ms / 1000, timezone.utc)
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return instants.from_epoch_ms(event.recorded_at_ms)
 
 
 def _event(event: StoredEvent, voided_by: Mapping[str, str]) -> dict[str, Any]:

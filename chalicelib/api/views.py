@@ -5,12 +5,12 @@ comes within a moment of its event may come again.
 """
 
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime
 
 import msgspec
 
 from chalicelib.api.queries import EventsQuery
-from chalicelib.domain import lifecycle
+from chalicelib.domain import instants, lifecycle
 from chalicelib.errors import ProductNotFoundError
 from chalicelib.tables.history import History, Page, StoredEvent
 
@@ -21,7 +21,7 @@ NEWEST = 50
 MAX_WALK = 3
 
 
-class Story(msgspec.Struct, frozen=True):
+class ProductView(msgspec.Struct, frozen=True):
     """A product: what it is, what is odd, and its newest events, newest first."""
 
     serial: str
@@ -40,20 +40,20 @@ class EventPage(msgspec.Struct, frozen=True):
     following: str | None
 
 
-def story(history: History, serial: str, now: datetime) -> Story:
+def product(history: History, serial: str, now: datetime) -> ProductView:
     """The product as of `now`.  Raises ProductNotFoundError and StorageError.
 
     One Query of 51 events, and up to MAX_WALK larger ones while the status is undecided: it does not get
     slower with a longer history.
     """
-    instant = now.astimezone(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    instant = instants.prefix(now)
     page = history.page(serial, limit=NEWEST + 1)
     if not page.events:
         raise ProductNotFoundError(serial)
     shown, before = page.events, None
     if page.last_read is not None or len(shown) > NEWEST:
         shown, before = shown[:-1], shown[-1]
-    return Story(
+    return ProductView(
         serial=serial,
         status=_status(history, serial, page, instant),
         reading=lifecycle.read(shown, before, instant),

@@ -31,14 +31,14 @@ import json
 import re
 from collections import Counter
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from functools import lru_cache
 from hashlib import blake2b
 from typing import Any, NoReturn
 
 import msgspec
 
+from chalicelib.domain import instants
 from chalicelib.errors import InvalidEventError
+from chalicelib.text import quoted
 
 #: Personalises the digest.  Part of every key ever written.
 VERSION = b"lifecycle-v1"
@@ -47,19 +47,12 @@ VERSION = b"lifecycle-v1"
 #: every Python version and at every stack depth (interpreters stop between about 900 and 10,000).
 MAX_DEPTH = 512
 
-#: The first instant and the first instant no longer accepted, as position prefixes.
-EARLIEST, TOO_LATE = "1900", "2201"
-
 _FIELDS = frozenset({"serial", "type", "occurred_at", "event_id", "source", "metadata"})
 SERIAL_RULE = "1 to 128 of A-Z a-z 0-9 . _ : -, a letter or digit first"
 TYPE_RULE = "a lower-case letter, then up to 63 of a-z 0-9 _"
 
 _SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _TYPE = re.compile(r"[a-z][a-z0-9_]{0,63}")
-_RFC3339 = re.compile(
-    r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]+))?"
-    r"([Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
-)
 _POSITION = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z#[0-9a-f]{32}")
 # A string that never ends still matches: a pattern that could fail there would try again from every
 # later quote, and a hostile record would take hours.
@@ -108,15 +101,6 @@ class _Canonical(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
     type: str
 
 
-class Instant(msgspec.Struct, frozen=True, gc=False):
-    """A moment as RFC 3339 gave it: the same one in UTC, at the key's width, and in local time."""
-
-    utc: str  # 2026-11-20T20:12:47.123Z, every digit but trailing zeros
-    offset_minutes: int
-    prefix: str  # 2026-11-20T20:12:47.123000Z, what positions begin with
-    local: str  # 2026-11-20T21:12:47.123+01:00
-
-
 def decode(data: bytes) -> Event:
     """Return the event that `data` holds.
 
@@ -140,11 +124,11 @@ def decode(data: bytes) -> Event:
 def _keyed(sent: _Sent) -> tuple[Event, int]:
     """The event, and how long it is as it was sent but without anything that canonical form changes."""
     if _SERIAL.fullmatch(sent.serial) is None:
-        raise _invalid(f"`serial`: expected {SERIAL_RULE}, got {_shown(sent.serial)}")
+        raise _invalid(f"`serial`: expected {SERIAL_RULE}, got {quoted(sent.serial)}")
     if _TYPE.fullmatch(sent.type) is None:
-        raise _invalid(f"`type`: expected {TYPE_RULE}, got {_shown(sent.type)}")
+        raise _invalid(f"`type`: expected {TYPE_RULE}, got {quoted(sent.type)}")
     try:
-        occurred = instant(sent.occurred_at)
+        occurred = instants.parse(sent.occurred_at)
     except ValueError as exc:
         raise _invalid(f"`occurred_at`: {exc}") from exc
     if sent.event_id is not None and not 1 <= len(sent.event_id) <= 128:
@@ -177,48 +161,6 @@ def _keyed(sent: _Sent) -> tuple[Event, int]:
     )
     added = len(occurred.utc) + len(f',"offset_minutes":{occurred.offset_minutes}')
     return event, len(canonical) - added + len(sent.occurred_at)
-
-
-def instant(text: str) -> Instant:
-    """Read an RFC 3339 time with an offset.  Raises ValueError with a sentence."""
-    match = _RFC3339.fullmatch(text)
-    if match is None:
-        raise ValueError(f"expected RFC 3339 with an offset, got {_shown(text)}")
-    date, time, fraction, zone = match.groups()
-    local = utc = f"{date}T{time}"
-    offset, ahead = _offset(zone)
-    is_leap = time.endswith("60")
-    try:
-        moment = datetime.fromisoformat(utc[:-2] + "59" if is_leap else utc)
-        if offset:
-            moment -= ahead
-            utc = moment.isoformat()
-    except (ValueError, OverflowError) as exc:
-        raise ValueError(f"expected RFC 3339 with an offset, got {_shown(text)}: {exc}") from exc
-    if is_leap:
-        # datetime has no second 60; RFC 3339 allows it in the last minute of a UTC month.
-        if moment.hour != 23 or moment.minute != 59 or (moment + timedelta(seconds=1)).day != 1:
-            raise ValueError(f"a leap second ends a month in UTC, got {_shown(text)}")
-        utc = utc[:-2] + "60"
-    if not EARLIEST <= utc < TOO_LATE:
-        raise ValueError(f"expected a year from 1900 to 2200, got {_shown(text)}")
-    digits = fraction.rstrip("0") if fraction else ""
-    point = "." if digits else ""
-    return Instant(
-        utc=f"{utc}{point}{digits}Z",
-        offset_minutes=offset,
-        prefix=f"{utc}.{digits[:6]:0<6}Z",
-        local=f"{local}{point}{digits}{zone if offset else 'Z'}",
-    )
-
-
-@lru_cache(maxsize=256)
-def _offset(zone: str) -> tuple[int, timedelta]:
-    """How far local time is ahead of UTC: in minutes, twice.  Few offsets exist, so most are remembered."""
-    minutes = 0 if zone in "Zz" else int(zone[1:3]) * 60 + int(zone[4:6])
-    if zone[0] == "-":
-        minutes = -minutes
-    return minutes, timedelta(minutes=minutes)
 
 
 def is_serial(text: str) -> bool:
@@ -265,7 +207,7 @@ def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
     obj = dict(pairs)
     if len(obj) != len(pairs):
         repeated, _ = Counter(key for key, _ in pairs).most_common(1)[0]
-        raise _invalid(f"the key {_shown(repeated)} stands twice in one object")
+        raise _invalid(f"the key {quoted(repeated)} stands twice in one object")
     return obj
 
 
@@ -291,7 +233,7 @@ def _read_thoroughly(text: str) -> _Sent:
     if type(fields) is not dict:
         raise _invalid(f"an event is a JSON object, got {_kind(fields)}")
     if not fields.keys() <= _FIELDS:
-        raise _invalid(f"{_shown(min(fields.keys() - _FIELDS))}: no such field in an event")
+        raise _invalid(f"{quoted(min(fields.keys() - _FIELDS))}: no such field in an event")
     for name in ("serial", "type", "occurred_at"):
         if type(fields.get(name)) is not str:
             raise _invalid(f"`{name}`: {_absent_or(fields.get(name))}")
@@ -316,8 +258,3 @@ def _kind(value: object) -> str:
     """What a JSON value is, in JSON's words."""
     names = {str: "a string", bool: "a boolean", dict: "an object", list: "an array", msgspec.Raw: "a number"}
     return names.get(type(value), "null")
-
-
-def _shown(text: str) -> str:
-    """A value for a sentence: quoted, escaped, and never long."""
-    return ascii(text if len(text) <= 60 else text[:57] + "...")

@@ -85,7 +85,7 @@ class _Naming(msgspec.Struct, gc=False):
 _names = msgspec.json.Decoder(_Naming).decode
 
 
-class Happening(Protocol):
+class TimelineEvent(Protocol):
     """What the fold needs to know of an event."""
 
     @property
@@ -137,7 +137,7 @@ class _Voids:
         self.by: dict[str, str] = {}
         self.without_effect: dict[str, Anomaly] = {}
 
-    def counts(self, event: Happening) -> bool:
+    def apply(self, event: TimelineEvent) -> bool:
         """Whether the event is in the fold; a void that is in takes its event out."""
         self._seen.add(event.position)
         if is_future(event, self._now) or event.position in self.by:
@@ -146,7 +146,7 @@ class _Voids:
             self._take_out(event)
         return True
 
-    def _take_out(self, void: Happening) -> None:
+    def _take_out(self, void: TimelineEvent) -> None:
         named = voided_position(void)
         if named is None:
             self.without_effect[void.position] = _anomaly(
@@ -159,7 +159,7 @@ class _Voids:
         else:
             self.by.setdefault(named, void.position)
 
-    def expect(self, whole: Sequence[Happening]) -> None:
+    def drop_voids_of_missing_events(self, whole: Sequence[TimelineEvent]) -> None:
         """These are all events there are: a void that names another one has no effect."""
         held = {event.position for event in whole}
         missing = self.by.keys() - held
@@ -171,7 +171,7 @@ class _Voids:
         self.by = {taken_out: void for taken_out, void in self.by.items() if taken_out in held}
 
 
-def determine_status(newest_first: Iterable[Happening], now: str) -> Status:
+def determine_status(newest_first: Iterable[TimelineEvent], now: str) -> Status:
     """The status of a product: what its newest status-giving event says.
 
     `newest_first` is in table order and may be read lazily; no more of it is taken than needed.  `now` is
@@ -179,14 +179,14 @@ def determine_status(newest_first: Iterable[Happening], now: str) -> Status:
     """
     voids = _Voids(now)
     for event in _folded(newest_first):
-        if voids.counts(event):
+        if voids.apply(event):
             gives = KINDS.get(event.type, _ANYTIME).gives
             if gives is not None:
                 return Status(gives, event.occurred_at)
     return Status(UNKNOWN, None)
 
 
-def read(shown: Sequence[Happening], before: Happening | None, now: str) -> Reading:
+def read(shown: Sequence[TimelineEvent], before: TimelineEvent | None, now: str) -> Reading:
     """Anomalies and voids of the newest events of a history.
 
     `shown` is newest first and begins with the history's newest event; `before` is the event just older
@@ -195,10 +195,10 @@ def read(shown: Sequence[Happening], before: Happening | None, now: str) -> Read
     """
     voids = _Voids(now)
     counted = {
-        event.position: voids.counts(event) for event in _folded([*shown, *([before] if before else [])])
+        event.position: voids.apply(event) for event in _folded([*shown, *([before] if before else [])])
     }
     if before is None:
-        voids.expect(shown)
+        voids.drop_voids_of_missing_events(shown)
     anomalies: list[Anomaly] = []
     status: str | None = NOTHING
     if before is not None:
@@ -221,12 +221,12 @@ def read(shown: Sequence[Happening], before: Happening | None, now: str) -> Read
     return Reading(anomalies, voids.by)
 
 
-def is_future(event: Happening, now: str) -> bool:
+def is_future(event: TimelineEvent, now: str) -> bool:
     """Whether the event says that it happens after `now`."""
     return events.prefix_of(event.position) > now
 
 
-def voided_position(event: Happening) -> str | None:
+def voided_position(event: TimelineEvent) -> str | None:
     """The position that a void names in its metadata (`{"position": "…"}`); None when it names none."""
     named = bytes(_names(event.metadata).position)
     text = msgspec.json.decode(named) if named.startswith(b'"') else None
@@ -236,7 +236,7 @@ def voided_position(event: Happening) -> str | None:
 Order = tuple[str, str, int, str]
 
 
-def order(event: Happening) -> Order:
+def order(event: TimelineEvent) -> Order:
     """What a history is folded by: the exact instant, then the lifecycle's own order, then the digest."""
     fraction = _FRACTION.search(event.occurred_at)
     digits = fraction.group(1)[6:] if fraction else ""
@@ -248,7 +248,7 @@ def order(event: Happening) -> Order:
     )
 
 
-def _folded(newest_first: Iterable[Happening]) -> Iterator[Happening]:
+def _folded(newest_first: Iterable[TimelineEvent]) -> Iterator[TimelineEvent]:
     """The events newest first, those of one microsecond put in the fold's order.
 
     Table order is exact but for one microsecond, where the digest comes first; so a microsecond's events
@@ -258,7 +258,7 @@ def _folded(newest_first: Iterable[Happening]) -> Iterator[Happening]:
         yield from sorted(together, key=order, reverse=True)
 
 
-def _anomaly(event: Happening, code: str, message: str) -> Anomaly:
+def _anomaly(event: TimelineEvent, code: str, message: str) -> Anomaly:
     return Anomaly(event.position, event.type, code, message)
 
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from chalicelib.domain import events
+from chalicelib.domain import events, instants
 from chalicelib.epcis import identifiers, schema, vocabulary
 from chalicelib.epcis.vocabulary import PREFIX
 from chalicelib.errors import InvalidEventError
@@ -231,7 +231,7 @@ def _occurred_at(event: Mapping[str, Any]) -> str:
     if match is None:
         raise _EventError(f"eventTimeZoneOffset: expected an offset such as +01:00, got {ascii(offset)[:40]}")
     try:
-        utc = events.instant(time).utc
+        utc = instants.parse(time).utc
     except ValueError as exc:
         raise _EventError(f"eventTime: {exc}") from exc
     sign, hours, minutes = match.groups()

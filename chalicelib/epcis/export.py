@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from chalicelib.domain import events
+from chalicelib.domain import events, instants
 from chalicelib.epcis import capture, identifiers, schema, vocabulary
 from chalicelib.epcis.capture import CONTEXT, KEPT
 from chalicelib.epcis.vocabulary import NAMESPACE, PREFIX
@@ -101,7 +101,7 @@ def _rich(
 
 
 def _what_and_when(stored: StoredEvent, recorded_at: str) -> dict[str, Any]:
-    instant = events.instant(stored.occurred_at)
+    instant = instants.parse(stored.occurred_at)
     near = abs(instant.offset_minutes) <= _FARTHEST_MINUTES
     fields: dict[str, Any] = {
         "eventTime": stored.occurred_at if near else instant.utc,

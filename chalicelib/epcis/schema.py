@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from chalicelib.domain import events
+from chalicelib.domain import instants
 from chalicelib.epcis.identifiers import is_uri
 from chalicelib.epcis.vocabulary import BIZ_STEPS, DISPOSITIONS, PREFIX, words
 
@@ -116,7 +116,7 @@ def _is_hexadecimal(value: Any) -> bool:
 
 def _is_time(value: Any) -> bool:
     try:
-        events.instant(value)
+        instants.parse(value)
     except (TypeError, ValueError):
         return False
     return True

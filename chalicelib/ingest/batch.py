@@ -10,27 +10,23 @@ Lambda resumes.
 from collections import deque
 from collections.abc import Iterable
 from concurrent.futures import Future
-from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
 
+from chalicelib.deadline import Deadline
 from chalicelib.domain import events
 from chalicelib.errors import RecordError, StorageError, UnavailableError, UnfinishedBatchError
-from chalicelib.ingest.writers import Writers, is_back
-from chalicelib.stream.records import Record, UserRecord
+from chalicelib.ingest.poison import PoisonPills
+from chalicelib.ingest.writers import Writers, completed_within
+from chalicelib.stream.records import Record
 from chalicelib.tables import history
-from chalicelib.tables.errors import Deadline
 from chalicelib.tables.history import History, Item, Written
 from chalicelib.tables.quarantine import Case, Quarantine
 
 #: Requests that may wait or be in flight before decoding waits for the oldest: more than there are threads,
 #: so that none of them is idle, and 1,600 events at most.
 REQUESTS_AHEAD = 64
-
-#: In one batch so many records of KPL aggregates that cannot be kept get a case each.  An aggregate with one
-#: more is one case, whole: a megabyte holds 170,000 empty records, and no invocation has time for so many.
-MOST_ALONE = 1000
 
 
 class Outcome(msgspec.Struct, gc=False):
@@ -72,7 +68,7 @@ def ingest(
             batch.add(record)
         return batch.finish()
     finally:
-        batch.settle()
+        batch.wait()
 
 
 def partial_response(outcome: Outcome, mapping_listens: bool) -> dict[str, Any]:
@@ -107,10 +103,7 @@ class _Batch:
         self._items: list[Item] = []
         self._writes: deque[_Write] = deque()
         self._calls: list[Future[Any]] = []  # all that may still be in flight
-        self._poison: list[tuple[Record, RecordError]] = []
-        self._alone: dict[str, list[tuple[Record, RecordError]]] = {}  # of aggregates, by their id
-        self._count_alone = 0
-        self._whole: dict[str, tuple[Record, RecordError]] = {}  # aggregates, by id
+        self._pills = PoisonPills()
         self._puts: list[tuple[Record, RecordError, Future[bool]]] = []
 
     def add(self, record: Record) -> None:
@@ -119,7 +112,7 @@ class _Batch:
             event = events.decode(record.data)
             item = history.to_item(event, record.arrived_at_ms)
         except RecordError as exc:
-            self._keep_poison(record, exc)
+            self._pills.add(record, exc)
             return
         key = (event.serial, event.position)
         if key in self._keys:  # DynamoDB refuses a request that names a key twice
@@ -139,41 +132,23 @@ class _Batch:
         if self._items:
             self._send()
         # After the events, so that a quarantine that does not answer cannot hold them up.
-        for record, error in chain(self._poison, *self._alone.values(), self._whole.values()):
+        for record, error in self._pills:
             if self._deadline.remaining_s() > 0:
-                self._set_aside(record, error)
+                self._quarantine_record(record, error)
             else:
                 self._outcome.unfinished.append(record)
         while self._writes:
             self._take_oldest()
         for record, error, put in self._puts:
-            if is_back(put, self._deadline.patience_s()) and put.result():
+            if completed_within(put, self._deadline.patience_s()) and put.result():
                 self._outcome.quarantined.append((record, error))
             else:
                 self._outcome.unfinished.append(record)
         return self._outcome
 
-    def settle(self) -> None:
+    def wait(self) -> None:
         """Wait for what is in flight: a sandbox is frozen between invocations, its sockets with it."""
-        self._writers.settle(self._calls, self._deadline.patience_s())
-
-    def _keep_poison(self, record: Record, error: RecordError) -> None:
-        if not isinstance(record, UserRecord):
-            self._poison.append((record, error))
-            return
-        aggregate = record.aggregate
-        if aggregate.id in self._whole:
-            return
-        if self._count_alone < MOST_ALONE:
-            self._count_alone += 1
-            self._alone.setdefault(aggregate.id, []).append((record, error))
-            return
-        # In place of those that were to be set aside alone: they would fill the memory, and they are in it.
-        self._count_alone -= len(self._alone.pop(aggregate.id, ()))
-        sentence = (
-            f"with its own, more than {MOST_ALONE} records of aggregates in one batch cannot be kept: {error}"
-        )
-        self._whole[aggregate.id] = (aggregate, RecordError("invalid_aggregate", sentence))
+        self._writers.wait(self._calls, self._deadline.patience_s())
 
     def _send(self) -> None:
         if len(self._writes) == REQUESTS_AHEAD:
@@ -188,7 +163,7 @@ class _Batch:
         """Wait for the oldest request and note what became of its records."""
         write = self._writes.popleft()
         outcome = self._outcome
-        if not is_back(write.result, self._deadline.patience_s()):
+        if not completed_within(write.result, self._deadline.patience_s()):
             outcome.unfinished += write.records
             outcome.last_error = UnavailableError(
                 "DynamoDB did not answer: a request outlasted its invocation"
@@ -201,13 +176,13 @@ class _Batch:
         outcome.unfinished += [write.records[index] for index in written.unfinished]
         for index, refusal in written.refused:
             elsewhere.add(index)
-            self._set_aside(write.records[index], refusal)
+            self._quarantine_record(write.records[index], refusal)
         outcome.stored += len(write.items) - len(elsewhere)
         for index, item in enumerate(write.items):
             if index not in elsewhere:
                 outcome.types[item.type.S] = outcome.types.get(item.type.S, 0) + 1
 
-    def _set_aside(self, record: Record, error: RecordError) -> None:
+    def _quarantine_record(self, record: Record, error: RecordError) -> None:
         case = case_of(record, error.reason, str(error))
         put = self._writers.submit(self._quarantine.put_patiently, case, self._deadline)
         self._puts.append((record, error, put))

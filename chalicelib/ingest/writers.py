@@ -7,7 +7,8 @@ an event's key is its content.
 """
 
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent import futures
+from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotBackError  # the built-in one since Python 3.11
 from typing import Any, TypeVar
 
@@ -17,7 +18,7 @@ Answer = TypeVar("Answer")
 
 #: Calls that may be left behind, each with its thread and its socket: a sandbox has 1,024 of both (Lambda
 #: developer guide, "Lambda quotas").  Beyond that no call is made until some of them have come back.
-MOST_LATE = 256
+MAX_ABANDONED_CALLS = 256
 
 
 class Writers:
@@ -32,15 +33,15 @@ class Writers:
 
     def submit(self, call: Callable[..., Answer], *args: Any) -> "Future[Answer]":
         """Have a thread make this call as soon as one is free."""
-        if len(self._late) >= MOST_LATE:
+        if len(self._late) >= MAX_ABANDONED_CALLS:
             self._late = [late for late in self._late if late.running()]
-            if len(self._late) >= MOST_LATE:
+            if len(self._late) >= MAX_ABANDONED_CALLS:
                 return Future()  # never made, and so never back
         return self._threads.submit(call, *args)
 
-    def settle(self, calls: Iterable["Future[Any]"], seconds: float) -> None:
+    def wait(self, calls: Iterable["Future[Any]"], seconds: float) -> None:
         """Wait for calls, so long at most; the threads of those that have not come back are left to them."""
-        late = wait(calls, max(0.0, seconds)).not_done
+        late = futures.wait(calls, max(0.0, seconds)).not_done
         self._late = [call for call in (*self._late, *late) if call.running()]
         if late:
             self._threads = self._new_threads()  # the old ones end with their last call
@@ -51,7 +52,7 @@ class Writers:
         )
 
 
-def is_back(call: "Future[Any]", seconds: float) -> bool:
+def completed_within(call: "Future[Any]", seconds: float) -> bool:
     """Whether a call has come back, waited for so long at most."""
     try:
         call.exception(max(0.0, seconds))  # waits; what the call itself has raised is returned

@@ -20,6 +20,7 @@ import msgspec
 from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
 from botocore.parsers import ResponseParserError
 
+from chalicelib.deadline import Deadline
 from chalicelib.errors import (
     GoneError,
     LifecycleError,
@@ -28,7 +29,6 @@ from chalicelib.errors import (
     ThrottledError,
     UnavailableError,
 )
-from chalicelib.tables.errors import Deadline
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis.client import KinesisClient

@@ -19,6 +19,9 @@ PART_BYTES = 256 * 1024
 
 BUCKETS = 8
 
+#: Reasons of cases that hold no record: nothing of theirs could be put on the stream.
+WITHOUT_RECORD = ("expired", "not_an_invocation_record", "foreign_stream")
+
 #: A sentence longer than this (a traceback, say) keeps its beginning and its end.
 SENTENCE_CHARS = 16_000
 

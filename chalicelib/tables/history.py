@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from chalicelib.deadline import Deadline
 from chalicelib.domain.events import Event
 from chalicelib.errors import RefusedItemError, StorageError
 from chalicelib.raw_call import RawCall
-from chalicelib.tables.batch_write import BatchWrite
-from chalicelib.tables.errors import Deadline, translated
+from chalicelib.tables.errors import translated
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -91,6 +91,21 @@ class _Answer(msgspec.Struct, gc=False):
 _answer = msgspec.json.Decoder(_Answer).decode
 
 
+class _PutRequest(msgspec.Struct, gc=False):
+    Item: dict[str, Any]
+
+
+class _WriteRequest(msgspec.Struct, gc=False):
+    PutRequest: _PutRequest
+
+
+class _BatchAnswer(msgspec.Struct, gc=False):
+    UnprocessedItems: dict[str, list[_WriteRequest]] = {}
+
+
+_batch_answer = msgspec.json.Decoder(_BatchAnswer).decode
+
+
 def to_item(event: Event, recorded_at_ms: int) -> Item:
     """The item that holds an event.
 
@@ -121,7 +136,7 @@ class History:
 
     def __init__(self, client: "DynamoDBClient", table: str) -> None:
         self._table = table
-        self._batch = BatchWrite(client, table)
+        self._batch_write = RawCall(client, "BatchWriteItem", {"RequestItems": {}})
         self._query = RawCall(client, "Query", {"TableName": table})
 
     def write(self, items: Sequence[Item], deadline: Deadline) -> Written:
@@ -155,9 +170,13 @@ class History:
 
     def _put(self, items: Sequence[Item], indices: list[int]) -> list[int]:
         """One BatchWriteItem; the indices of the items it left unprocessed."""
-        left = {(item["serial"]["S"], item["position"]["S"]) for item in self._batch.put(items)}
-        if not left:
+        puts = [{"PutRequest": {"Item": item}} for item in items]
+        with translated():
+            answer = _batch_answer(self._batch_write({"RequestItems": {self._table: puts}}))
+        unprocessed = [request.PutRequest.Item for request in answer.UnprocessedItems.get(self._table, ())]
+        if not unprocessed:
             return []
+        left = {(item["serial"]["S"], item["position"]["S"]) for item in unprocessed}
         return [
             index
             for index, item in zip(indices, items, strict=True)

@@ -7,8 +7,7 @@ are written before the head that counts them, so that a head always has all of t
 `by-status` is a keys-only index on `<status>#<0..7>` and arrival time: eight partitions, because a broken
 producer sends all its records with one status and must not throttle ingest.
 
-Beside cases the table holds bookmarks: how far triage has come with a dead letter.  They have no status, so
-no list shows them.
+The table also holds triage's progress (`progress.py`): items without a status, which no list shows.
 """
 
 import heapq
@@ -19,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from chalicelib.deadline import Deadline
 from chalicelib.errors import StorageError
 from chalicelib.tables import cases
 from chalicelib.tables.cases import AuditEntry, Head, Status
 from chalicelib.tables.cases import Case as Case
-from chalicelib.tables.errors import Deadline, translated
+from chalicelib.tables.errors import patiently, translated
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -65,7 +65,7 @@ class Quarantine:
 
     def put_patiently(self, case: Case, deadline: Deadline) -> bool:
         """Set a record aside, trying until the deadline; whether it is there now."""
-        return _patiently(lambda: self.put(case), deadline)
+        return patiently(lambda: self.put(case), deadline)
 
     def get(self, id_: str) -> Case | None:
         """The record set aside under this id, its payload whole; None when there is none."""
@@ -83,7 +83,7 @@ class Quarantine:
             if "LastEvaluatedKey" not in answer:
                 break
             query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
-        # Parts without a head: its put is still going on, or never came to its end.  No status: a bookmark.
+        # Parts without a head: its put is still going on, or was cut off.  No status: triage's progress.
         if not items or "status" not in items[0]:
             return None
         return cases.from_items(items)
@@ -196,44 +196,3 @@ class Quarantine:
             case = self.get(id_)
             if case is not None and case.status == status:
                 yield case
-
-    def bookmark(self, id_: str, deadline: Deadline) -> str | None:
-        """What was saved under this id, None when nothing was.  Raises StorageError once time is up."""
-        last = StorageError("time ran out before the bookmark was read")
-        for _ in deadline.attempts():
-            try:
-                with translated():
-                    answer = self._client.get_item(
-                        TableName=self._table, Key=_bookmark(id_), ConsistentRead=True
-                    )
-            except StorageError as exc:
-                last = exc
-                continue
-            return answer["Item"]["bookmark"]["S"] if "Item" in answer else None
-        raise last
-
-    def save_bookmark(self, id_: str, text: str, deadline: Deadline) -> bool:
-        """Save a bookmark, trying until the deadline; whether it is there now."""
-        item = {**_bookmark(id_), "bookmark": {"S": text}}
-        return _patiently(lambda: self._client.put_item(TableName=self._table, Item=item), deadline)
-
-    def forget_bookmark(self, id_: str, deadline: Deadline) -> bool:
-        """Remove a bookmark, trying until the deadline; whether it is gone now."""
-        return _patiently(
-            lambda: self._client.delete_item(TableName=self._table, Key=_bookmark(id_)), deadline
-        )
-
-
-def _patiently(call: Callable[[], object], deadline: Deadline) -> bool:
-    for _ in deadline.attempts():
-        try:
-            with translated():
-                call()
-        except StorageError:
-            continue
-        return True
-    return False
-
-
-def _bookmark(id_: str) -> dict[str, Any]:
-    return {"id": {"S": f"progress/{id_}"}, "part": {"N": "0"}}

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from chalice.app import Request
 
     from chalicelib.ingest.batch import Outcome
-    from chalicelib.triage.triage import Report
+    from chalicelib.triage.report import Report
 
 
 #: Quarantined records that a line names; a broken producer must not make lines of a megabyte.
-MOST_NAMED = 10
+MAX_NAMED = 10
 
 # Why the answer under way is our fault: known where the error is caught, told with the request's other facts.
 _because: ContextVar[str] = ContextVar("because", default="")
@@ -73,7 +73,7 @@ def batch_done(
     if outcome.quarantined:
         facts["quarantined_records"] = [
             {"id": record.id, "partition_key": record.partition_key, "reason": error.reason}
-            for record, error in outcome.quarantined[:MOST_NAMED]
+            for record, error in outcome.quarantined[:MAX_NAMED]
         ]
     tracing.annotate(
         "ingest",
@@ -96,6 +96,13 @@ def batch_done(
 
 def dead_letter_triaged(report: "Report", request_id: str) -> None:
     """One line for a dead letter: where its records lie, how many got which verdict, how long they last."""
+    if report.bug is not None:
+        logger().error(
+            "triage failed; the dead letter goes back to the queue",
+            extra={"request_id": request_id, "message_id": report.message_id},
+            exc_info=report.bug,
+        )
+        return
     pointers, tally = report.pointers, report.tally
     facts: dict[str, Any] = {
         "request_id": request_id,
@@ -169,12 +176,6 @@ def answered(request: "Request", status: int, caller: str, seconds: float) -> No
         logger().error("request", extra=facts)
     else:
         logger().info("request", extra=facts)
-
-
-def triage_failed(message_id: str, request_id: str) -> None:
-    """One line, with the traceback, for a dead letter on which triage itself raised."""
-    facts = {"request_id": request_id, "message_id": message_id}
-    logger().exception("triage failed; the dead letter goes back to the queue", extra=facts)
 
 
 def _by_reason(outcome: "Outcome") -> dict[str, int]:

@@ -16,7 +16,7 @@ NAMESPACE = "Lifecycle"
 #: Types and reasons that are not known beforehand share one name: whoever sends them must not make metrics.
 OTHER = "other"
 
-#: Reasons for quarantine (events.py, history.py, storage.py, dead_letters.py, triage.py).
+#: Reasons for quarantine: those of RecordError, and those that triage gives.
 REASONS = (
     "not_utf8",
     "not_json",
@@ -30,7 +30,7 @@ REASONS = (
 )
 
 #: Values of one metric in one line: enough for percentiles of a batch; EMF takes at most 100.
-MOST_VALUES = 20
+MAX_VALUES = 20
 
 Values = float | Sequence[float]
 
@@ -63,12 +63,12 @@ def quarantined(reasons: Mapping[str, int]) -> dict[str, Values]:
 
 
 def sample(values: Sequence[float]) -> list[float]:
-    """At most MOST_VALUES of the values, evenly over their order, smallest and largest among them."""
+    """At most MAX_VALUES of the values, evenly over their order, smallest and largest among them."""
     ordered = sorted(values)
-    if len(ordered) <= MOST_VALUES:
+    if len(ordered) <= MAX_VALUES:
         return ordered
     last = len(ordered) - 1
-    return [ordered[round(index * last / (MOST_VALUES - 1))] for index in range(MOST_VALUES)]
+    return [ordered[round(index * last / (MAX_VALUES - 1))] for index in range(MAX_VALUES)]
 
 
 #: Every metric, and its unit where that is not a count.

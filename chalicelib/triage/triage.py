@@ -7,30 +7,29 @@ that nobody has to guess.  With a parallelization factor above 1 the range also 
 most of them stored long ago: they are stored again, which changes nothing, because an event's key is its
 content.
 
-A message that cannot be finished goes back to the queue, never out of it; a bookmark in the quarantine
-table remembers how far it got, so that a wide range never starts over.
+A message that cannot be finished goes back to the queue, never out of it; its progress is saved in the
+quarantine table, so that a wide range never starts over.
 """
 
 import time
-import traceback
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from chalicelib.errors import GoneError, LifecycleError, RecordError, StorageError, UnfinishedBatchError
-from chalicelib.ingest import batch as ingest
-from chalicelib.ingest.writers import Writers, is_back
+from chalicelib.deadline import Deadline
+from chalicelib.errors import GoneError, RecordError, StorageError, UnfinishedBatchError
+from chalicelib.ingest.isolate import isolate
+from chalicelib.ingest.writers import Writers, completed_within
 from chalicelib.stream import records, replay_reader
-from chalicelib.stream.records import Record
 from chalicelib.stream.replay_reader import Gap, Shard
 from chalicelib.tables.cases import Case
-from chalicelib.tables.errors import Deadline
 from chalicelib.tables.history import History
+from chalicelib.tables.progress import Progress
 from chalicelib.tables.quarantine import Quarantine
-from chalicelib.telemetry import logs
 from chalicelib.triage import invocation_record
 from chalicelib.triage.invocation_record import Pointers
+from chalicelib.triage.report import Report, Tally
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis.client import KinesisClient
@@ -38,35 +37,6 @@ if TYPE_CHECKING:
 
 #: Kinesis records that go through ingest at once, and the most that is done twice after a kill.
 BATCH = 500
-
-#: Reasons of cases that hold no record: nothing of theirs could be put on the stream.
-WITHOUT_RECORD = ("expired", "not_an_invocation_record", "foreign_stream")
-
-
-class Tally(msgspec.Struct):
-    """The verdicts on the records of a message so far, by user record; and how far that is."""
-
-    done_to: str | None = None  # sequence number
-    read: int = 0  # Kinesis records
-    stored: int = 0
-    quarantined: dict[str, int] = {}
-    gaps: int = 0
-
-    def expired(self, pointers: Pointers) -> int:
-        """Records of the batch that the stream no longer held: at least so many."""
-        return max(self.gaps, pointers.batch_size - self.read) if self.gaps else 0
-
-
-class Report(msgspec.Struct, kw_only=True):
-    """What became of one message.  Unless `finished` it has to come back."""
-
-    message_id: str
-    pointers: Pointers | None = None  # None when the message is no invocation record
-    tally: Tally
-    hours_left: float | None = None  # until the stream forgets the records; negative once it has
-    seconds: float = 0.0
-    finished: bool = False
-    because: str = ""  # why it is not finished
 
 
 class Triage:
@@ -78,6 +48,7 @@ class Triage:
         stream: str,
         history: History,
         quarantine: Quarantine,
+        progress: Progress,
         writers: Writers,
         *,
         clock: Callable[[], float] = time.time,
@@ -87,22 +58,19 @@ class Triage:
         self._stream = stream
         self._history = history
         self._quarantine = quarantine
+        self._progress = progress
         self._writers = writers
         self._clock = clock
         self._sleep = sleep
 
-    def messages(
-        self, messages: Iterable[Mapping[str, Any]], deadline: Deadline, request_id: str
-    ) -> list[Report]:
-        """Triage the messages of an SQS event, each on its own, and log a line for each."""
+    def messages(self, messages: Iterable[Mapping[str, Any]], deadline: Deadline) -> list[Report]:
+        """Triage the messages of an SQS event, each on its own."""
         reports = []
         for message in messages:
             try:
                 report = self.message(message, deadline)
-                logs.dead_letter_triaged(report, request_id)
             except Exception as exc:  # a bug of ours on one message; what was done for the others counts
-                logs.triage_failed(message["messageId"], request_id)
-                report = Report(message_id=message["messageId"], tally=Tally(), because=repr(exc))
+                report = Report(message_id=message["messageId"], tally=Tally(), because=repr(exc), bug=exc)
             reports.append(report)
         return reports
 
@@ -113,14 +81,14 @@ class Triage:
         """
         started = self._clock()
         report = Report(message_id=message["messageId"], tally=Tally())
-        # On a thread, so that a read of the stream or of a bookmark that drips does not hold up the answer.
+        # On a thread, so that a response that trickles in does not hold up the answer.
         call = self._writers.submit(self._triage, message, report, deadline)
         try:
-            if is_back(call, deadline.patience_s()):
+            if completed_within(call, deadline.patience_s()):
                 call.result()
             else:
                 report.because = "an answer outlasted the invocation"
-                self._writers.settle([call], 0)
+                self._writers.wait([call], 0)
         except StorageError as exc:
             report.because = str(exc)
         report.seconds = self._clock() - started
@@ -135,26 +103,26 @@ class Triage:
                     f"points to stream {pointers.stream!r}, but this triage reads {self._stream!r}",
                 )
         except RecordError as exc:
-            self._set_aside(_case_of_message(message, exc.reason, str(exc)), deadline)
+            self._quarantine_case(_case_of_message(message, exc.reason, str(exc)), deadline)
             report.tally.quarantined[exc.reason] = 1
             report.finished = True
             return
-        bookmark = f"{pointers.stream}/{pointers.shard_id}/{pointers.first}-{pointers.last}"
-        saved = self._quarantine.bookmark(bookmark, deadline)
+        range_id = f"{pointers.stream}/{pointers.shard_id}/{pointers.first}-{pointers.last}"
+        saved = self._progress.load(range_id, deadline)
         if saved is not None:
             report.tally = msgspec.json.decode(saved, type=Tally)
         for found in self._read(pointers, report, deadline):
             if isinstance(found, Gap):
-                self._set_aside(_case_of_gap(found, pointers, message), deadline)
+                self._quarantine_case(_case_of_gap(found, pointers, message), deadline)
                 report.tally.gaps += 1
                 continue
             for start in range(0, len(found), BATCH):
                 self._batch(found[start : start + BATCH], pointers, report.tally, deadline)
                 text = msgspec.json.encode(report.tally).decode()
-                if not self._quarantine.save_bookmark(bookmark, text, deadline):
-                    raise StorageError("time ran out before the bookmark was saved")
+                if not self._progress.save(range_id, text, deadline):
+                    raise StorageError("time ran out before the progress was saved")
         # Left behind it costs one small item and nothing else, so it holds up no message.
-        self._quarantine.forget_bookmark(bookmark, deadline)
+        self._progress.remove(range_id, deadline)
         report.finished = True
 
     def _read(
@@ -183,53 +151,16 @@ class Triage:
     ) -> None:
         """Run records through ingest and count.  Raises StorageError when some are unfinished."""
         batch = list(records.from_get_records(pointers.stream, pointers.shard_id, read))
-        stored, quarantined = settle(batch, self._history, self._quarantine, deadline, self._writers)
+        stored, quarantined = isolate(batch, self._history, self._quarantine, deadline, self._writers)
         tally.stored += stored
         for reason, count in quarantined.items():
             tally.quarantined[reason] = tally.quarantined.get(reason, 0) + count
         tally.read += len(read)
         tally.done_to = read[-1]["SequenceNumber"]
 
-    def _set_aside(self, case: Case, deadline: Deadline) -> None:
+    def _quarantine_case(self, case: Case, deadline: Deadline) -> None:
         if not self._quarantine.put_patiently(case, deadline):
             raise StorageError("time ran out before the case was in quarantine")
-
-
-def settle(
-    batch: Sequence[Record], history: History, quarantine: Quarantine, deadline: Deadline, writers: Writers
-) -> tuple[int, dict[str, int]]:
-    """Give every record a verdict: how many were stored, and how many quarantined by reason.
-
-    A record on which ingest raises is quarantined as `handler_error` with the traceback.  Raises
-    StorageError when time runs out for some of them; running them again is harmless.
-    """
-    try:
-        outcome = ingest.ingest(batch, history, quarantine, deadline, writers)
-    except LifecycleError:
-        raise  # a missing setting, say: no record's fault
-    except Exception:  # whatever a bug of ours raises on some record; the others must not wait for its fix
-        if len(batch) == 1:
-            case = ingest.case_of(batch[0], "handler_error", traceback.format_exc())
-            if not quarantine.put_patiently(case, deadline):
-                raise StorageError("time ran out before the record was in quarantine") from None
-            return 0, {"handler_error": 1}
-        stored, counts = 0, dict[str, int]()
-        middle = len(batch) // 2  # as Lambda bisects: a few runs, and not one for each record
-        for half in (batch[:middle], batch[middle:]):
-            kept, quarantined = settle(half, history, quarantine, deadline, writers)
-            stored += kept
-            for reason, count in quarantined.items():
-                counts[reason] = counts.get(reason, 0) + count
-        return stored, counts
-    if outcome.unfinished:
-        raise StorageError(
-            f"{len(outcome.unfinished)} of {outcome.records} records unfinished: "
-            f"{outcome.last_error or 'time ran out'}"
-        )
-    counts = {}
-    for _, error in outcome.quarantined:
-        counts[error.reason] = counts.get(error.reason, 0) + 1
-    return outcome.stored + outcome.duplicates, counts
 
 
 def partial_response(reports: Iterable[Report], mapping_listens: bool) -> dict[str, Any]:

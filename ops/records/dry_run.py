@@ -5,8 +5,8 @@ What only DynamoDB could refuse counts as done.
 
 from collections.abc import Sequence
 
+from chalicelib.deadline import Deadline
 from chalicelib.tables.cases import Case
-from chalicelib.tables.errors import Deadline
 from chalicelib.tables.history import History, Item, Written
 from chalicelib.tables.quarantine import Quarantine
 

@@ -17,7 +17,7 @@ from ops import arguments
 from ops.output import CommandError, print_json_text, print_line, print_table
 
 if TYPE_CHECKING:
-    from chalicelib.api.views import Story
+    from chalicelib.api.views import ProductView
 
 EXAMPLES = """\
   # what happened to this product: status, anomalies, its newest 50 events, long metadata cut
@@ -44,19 +44,19 @@ def run(args: argparse.Namespace) -> int:
     if not events.is_serial(args.serial):
         raise CommandError(f"serial: expected {events.SERIAL_RULE}, got {args.serial!r}", EXIT_USAGE)
     try:
-        story = views.story(clients.history(), args.serial, datetime.now(timezone.utc))
+        story = views.product(clients.history(), args.serial, datetime.now(timezone.utc))
     except ProductNotFoundError as exc:
         raise CommandError(
             f"{exc}; case matters, and an event takes a moment to arrive", EXIT_FAILED
         ) from exc
     if args.json:
-        print_json_text(representations.story_json(story, None))
+        print_json_text(representations.product_json(story, None))
     else:
         _print(story)
     return EXIT_OK
 
 
-def _print(story: "Story") -> None:
+def _print(story: "ProductView") -> None:
     since = f" since {story.status.since}" if story.status.since else ""
     print_line(f"{story.serial} is {story.status.status}{since}")
     for anomaly in story.reading.anomalies:

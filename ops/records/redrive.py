@@ -15,16 +15,16 @@ import msgspec
 from botocore.exceptions import ClientError
 
 from chalicelib import settings
+from chalicelib.deadline import Deadline
 from chalicelib.domain import events
 from chalicelib.errors import RecordError
+from chalicelib.ingest.isolate import isolate
 from chalicelib.ingest.writers import Writers
 from chalicelib.stream.records import Record, UserRecord, deaggregate
 from chalicelib.tables import history
-from chalicelib.tables.cases import AuditEntry, Case
-from chalicelib.tables.errors import Deadline
+from chalicelib.tables.cases import WITHOUT_RECORD, AuditEntry, Case
 from chalicelib.tables.history import History
 from chalicelib.tables.quarantine import Quarantine
-from chalicelib.triage.triage import WITHOUT_RECORD, settle
 from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from cli.output import to_stderr
 from ops import clients
@@ -100,7 +100,7 @@ def preview(data: bytes, table: History) -> RedrivePreview:
 
 def _preview_aggregate(inside: Sequence[Record]) -> RedrivePreview:
     """Run the records of an aggregate through ingest; invalid while it would come back as it is."""
-    kept, quarantined = settle(inside, NoHistory(), NoQuarantine(), Deadline(PATIENCE_S), Writers(1))
+    kept, quarantined = isolate(inside, NoHistory(), NoQuarantine(), Deadline(PATIENCE_S), Writers(1))
     cases = ", ".join(f"{count} {reason}" for reason, count in sorted(quarantined.items()))
     because = f"{kept} events in this aggregate, and in quarantine {cases or 'nothing'}"
     is_invalid = not kept or "invalid_aggregate" in quarantined

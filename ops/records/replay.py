@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import settings
+from chalicelib.deadline import Deadline
 from chalicelib.errors import GoneError, LifecycleError
 from chalicelib.ingest.writers import Writers
 from chalicelib.stream import records
@@ -79,7 +80,6 @@ def run(args: argparse.Namespace) -> int:
     from botocore.exceptions import BotoCoreError, ClientError
 
     from chalicelib.stream import replay_reader
-    from chalicelib.tables.errors import Deadline
     from ops import clients
     from ops.records import stream
 
@@ -146,8 +146,7 @@ def _replay(
 
 def _ingest(dry_run: bool) -> "Callable[[Sequence[Record]], tuple[int, dict[str, int]]]":
     """Return the function that ingests a batch; a dry run's is the same on tables that keep nothing."""
-    from chalicelib.tables.errors import Deadline
-    from chalicelib.triage import triage
+    from chalicelib.ingest.isolate import isolate
     from ops import clients
     from ops.records.dry_run import NoHistory, NoQuarantine
 
@@ -157,7 +156,7 @@ def _ingest(dry_run: bool) -> "Callable[[Sequence[Record]], tuple[int, dict[str,
     writers = Writers(SHARDS_AT_ONCE)
 
     def ingest(batch: "Sequence[Record]") -> tuple[int, dict[str, int]]:
-        return triage.settle(batch, history, quarantine, Deadline(PATIENCE_S), writers)
+        return isolate(batch, history, quarantine, Deadline(PATIENCE_S), writers)
 
     return ingest
 

@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 from chalicelib import settings
+from chalicelib.deadline import Deadline
 from chalicelib.errors import GoneError
 from chalicelib.stream import replay_reader
-from chalicelib.tables.errors import Deadline
 from cli.exits import EXIT_UNAVAILABLE
 from ops.clients import remedy
 from ops.output import CommandError

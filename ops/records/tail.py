@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from chalicelib import settings
+from chalicelib.deadline import Deadline
 from chalicelib.domain import events
 from chalicelib.errors import GoneError, InvalidEventError
 from chalicelib.stream import records
@@ -71,7 +72,6 @@ def run(args: argparse.Namespace) -> int:
 def follow(kinesis: "KinesisClient", stream: str, since_ms: int | None) -> Iterator["Record"]:
     """Yield the stream's user records as they come, without end."""
     from chalicelib.stream import replay_reader
-    from chalicelib.tables.errors import Deadline
     from ops.records.stream import shard_ids
 
     start = ("AT_TIMESTAMP", {"Timestamp": since_ms / 1000}) if since_ms is not None else ("LATEST", {})

@@ -2,7 +2,7 @@
 
 import json
 
-from chalicelib.api import queries
+from chalicelib.api import negotiation
 from chalicelib.epcis import identifiers, vocabulary
 from cli.paths import ROOT
 
@@ -31,10 +31,10 @@ def test_every_form_is_described_where_it_is_offered() -> None:
         plain(name): (media_type, where) for name, media_type, where in rows("`format=` | media type | where")
     }
 
-    assert set(described) == set(queries.FORMATS)
+    assert set(described) == set(negotiation.FORMATS)
     for name, (media_type, where) in described.items():
-        assert media_type.startswith(f"`{queries.FORMATS[name]}`")
-        assert (where == "both") == (name in queries.PRODUCT_FORMATS)
+        assert media_type.startswith(f"`{negotiation.FORMATS[name]}`")
+        assert (where == "both") == (name in negotiation.PRODUCT_FORMATS)
 
 
 def test_every_oddity_is_described() -> None:

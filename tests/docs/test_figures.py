@@ -17,8 +17,9 @@ from benchmarks.harness import bars, dataset
 from chalicelib import wiring
 from chalicelib.api import queries, views
 from chalicelib.domain import events
-from chalicelib.ingest.batch import MOST_ALONE, REQUESTS_AHEAD
-from chalicelib.ingest.writers import MOST_LATE
+from chalicelib.ingest.batch import REQUESTS_AHEAD
+from chalicelib.ingest.poison import MAX_INDIVIDUAL_CASES
+from chalicelib.ingest.writers import MAX_ABANDONED_CALLS
 from chalicelib.tables import history
 from cli.paths import ROOT
 from cli.stage import CONFIG
@@ -105,14 +106,14 @@ def sentences() -> list[tuple[str, str]]:
         ("README.md", f"Python {requires_python()} to 3."),
         (
             "CHANGELOG.md",
-            f"holds more than {MOST_ALONE:,} of them the whole is one case, `invalid_aggregate`",
+            f"holds more than {MAX_INDIVIDUAL_CASES:,} of them the whole is one case, `invalid_aggregate`",
         ),
         ("docs/api.md", f"what is odd, and up to {views.NEWEST} events, newest first"),
         ("docs/api.md", f"({queries.DEFAULT_LIMIT} unless given, {queries.MAX_LIMIT} at most)"),
         ("docs/api.md", f"the product's own answer reads {views.NEWEST + 1} events, and further back only"),
         ("docs/api.md", f"only while none of them gives a status, {walk} at most"),
         ("docs/api.md", f"from {settings['minimum_compression_size']} bytes on (`minimum_compression_size`"),
-        ("docs/design.md", f"until {MOST_LATE} are left behind"),
+        ("docs/design.md", f"until {MAX_ABANDONED_CALLS} are left behind"),
         ("docs/design.md", f"{len(key)} bytes an item"),
         ("docs/design.md", f"{len(key) - 32} characters of time in every key"),
         ("docs/design.md", f"events go {write} to a BatchWriteItem"),
@@ -169,9 +170,9 @@ def sentences() -> list[tuple[str, str]]:
         ("docs/performance.md", "answers after {}, {} or {} ms".format(*ingest.LATENCIES_MS)),
         (
             "docs/performance.md",
-            f"one for each {wiring.MB_A_WRITER} MB, {wiring.FEWEST_WRITERS} at least and",
+            f"one for each {wiring.MB_PER_WRITER} MB, {wiring.MIN_WRITERS} at least and",
         ),
-        ("docs/performance.md", f"and {wiring.MOST_WRITERS} at most"),
+        ("docs/performance.md", f"and {wiring.MAX_WRITERS} at most"),
         ("docs/performance.md", f"Decoding runs at most {ahead} requests ahead of the oldest unanswered one"),
         ("docs/performance.md", f"{memory.LATENCY_MS} ms of latency. The share is imposed"),
         ("docs/performance.md", f"in turns of {memory._PERIOD_S * 1000:g} ms, on one CPU"),

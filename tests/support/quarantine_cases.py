@@ -3,9 +3,9 @@
 import time
 
 from chalicelib import wiring
+from chalicelib.deadline import Deadline
 from chalicelib.domain import events
 from chalicelib.tables.cases import Case
-from chalicelib.tables.errors import Deadline
 from tests.support.dead_letters import Stream
 from tests.support.lambda_events import wire
 

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Callable
 from functools import partial
 
-from chalicelib.tables.errors import FIRST_PAUSE_S, LONGEST_PAUSE_S, RESERVE_S, RESERVE_SHARE
+from chalicelib.deadline import FIRST_PAUSE_S, MAX_PAUSE_S, RESERVE_S, RESERVE_SHARE
 from chalicelib.tables.history import MAX_BATCH_ITEMS
 from ops.planning import capacity
 from ops.planning.simulation.capacity_model import Chunk, ChunkQueue, Inlet, Table
@@ -224,7 +224,7 @@ class _Run:
             self._start(invocation.lane, now)
             return
         self._ledger.throttle_writes(math.ceil(invocation.events_left / MAX_BATCH_ITEMS), now)
-        pause_s = self._rng.random() * min(LONGEST_PAUSE_S, FIRST_PAUSE_S * 2 ** min(invocation.attempt, 16))
+        pause_s = self._rng.random() * min(MAX_PAUSE_S, FIRST_PAUSE_S * 2 ** min(invocation.attempt, 16))
         invocation.attempt += 1
         if now + pause_s < invocation.deadline:
             self._at(now + pause_s, partial(self._write, invocation))

@@ -78,7 +78,7 @@ def test_the_next_batch_is_not_held_up_by_what_still_drips(line: Line) -> None:
 def test_however_long_it_goes_on_only_so_many_threads_are_left_behind(
     line: Line, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.ingest.writers.MOST_LATE", 4)
+    monkeypatch.setattr("chalicelib.ingest.writers.MAX_ABANDONED_CALLS", 4)
     line.drips = "BatchWriteItem".__eq__
     event = batch(notes(250))
 

@@ -9,11 +9,12 @@ import pytest
 from botocore.config import Config
 
 from chalicelib import settings
+from chalicelib.deadline import Deadline
 from chalicelib.domain import events
 from chalicelib.errors import UnavailableError
 from chalicelib.raw_call import RawCall
 from chalicelib.tables import history as table
-from chalicelib.tables.errors import Deadline, translated
+from chalicelib.tables.errors import translated
 from chalicelib.tables.history import History
 from tests.support import faults
 from tests.support.lambda_events import wire

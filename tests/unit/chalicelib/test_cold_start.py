@@ -18,24 +18,30 @@ from cli.paths import ROOT
 BOTOCORE = {"botocore", "certifi", "dateutil", "jmespath", "six", "urllib3"}
 RUNTIME = {"chalice", "msgspec", "typing_extensions", "aws_lambda_powertools", *BOTOCORE}
 
-COMMON = {"raw_call", "settings", "errors", "wiring"}
-TABLES = {f"tables.{name}" for name in ("history", "errors", "batch_write")}
+COMMON = {"deadline", "errors", "raw_call", "settings", "text", "wiring"}
+TABLES = {f"tables.{name}" for name in ("history", "errors")}
 TELEMETRY = {f"telemetry.{name}" for name in ("logs", "metrics", "tracing")}
-DOMAIN = {f"domain.{name}" for name in ("events", "lifecycle")}
+DOMAIN = {f"domain.{name}" for name in ("events", "instants", "lifecycle")}
 STORING = {
     *COMMON | TABLES | TELEMETRY | DOMAIN,
-    *(
-        "cpu_affinity",
-        "ingest.batch",
-        "ingest.writers",
-        "stream.records",
-        "tables.cases",
-        "tables.quarantine",
-    ),
+    *("cpu_affinity", "ingest.batch", "ingest.poison", "ingest.writers"),
+    *("stream.kpl", "stream.records", "tables.cases", "tables.quarantine"),
 }
 READING = {
     *COMMON | TABLES | TELEMETRY | DOMAIN,
-    *(f"api.{name}" for name in ("auth", "cursors", "queries", "representations", "routes", "views")),
+    *(
+        f"api.{name}"
+        for name in (
+            "auth",
+            "cursors",
+            "negotiation",
+            "queries",
+            "representations",
+            "responses",
+            "routes",
+            "views",
+        )
+    ),
 }
 
 HANDLE = """

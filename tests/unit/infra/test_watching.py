@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from chalicelib.tables import cases
 from chalicelib.telemetry import metrics
-from chalicelib.triage import triage
 from cli.paths import ROOT
 from infra import functions, template
 from ops.deploy import policies
@@ -114,7 +114,7 @@ def test_every_reason_for_quarantine_is_counted_by_name() -> None:
         for path in (ROOT / "chalicelib").rglob("*.py")
         for match in raised.finditer(path.read_text())
     }
-    found |= set(triage.WITHOUT_RECORD)
+    found |= set(cases.WITHOUT_RECORD)
 
     assert found == {
         *metrics.REASONS,

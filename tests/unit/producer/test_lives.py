@@ -10,14 +10,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chalicelib.domain import events, lifecycle
+from chalicelib.domain import events, instants, lifecycle
 from chalicelib.domain.events import Event
 from producer import lives as module
 from producer.lives import lives
 from producer.spelling import SERIALS, spelled_serial, spelled_time, spelled_uuid7
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
-NOW_PREFIX = events.instant(NOW.isoformat()).prefix
+NOW_PREFIX = instants.parse(NOW.isoformat()).prefix
 
 
 def histories(data: list[bytes]) -> dict[str, list[Event]]:
@@ -50,7 +50,7 @@ def test_there_are_as_many_events_and_products_as_asked_for(
 def test_every_life_is_in_order_and_without_an_anomaly(
     count: int, products: int, seed: int, now: datetime
 ) -> None:
-    present = events.instant(now.isoformat()).prefix
+    present = instants.parse(now.isoformat()).prefix
     for history in histories(list(lives(count, products, seed, now))).values():
         positions = [event.position for event in history]
         assert positions == sorted(set(positions))
@@ -133,7 +133,7 @@ def test_products_take_turns() -> None:
 def test_a_spelled_time_is_the_instant_it_was_made_from(
     epoch_us: int, nanosecond: int, digits: int, offset_minutes: int
 ) -> None:
-    read = events.instant(spelled_time(epoch_us, nanosecond, digits, offset_minutes))
+    read = instants.parse(spelled_time(epoch_us, nanosecond, digits, offset_minutes))
 
     kept_us = epoch_us - epoch_us % 10 ** max(0, 6 - digits)
     expected = datetime(1970, 1, 1) + timedelta(microseconds=kept_us)

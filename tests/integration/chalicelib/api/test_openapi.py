@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from chalicelib import wiring
-from chalicelib.api import queries
+from chalicelib.api import negotiation
 from chalicelib.domain import lifecycle
 from cli.paths import ROOT
 from tests.support import api_process
@@ -79,13 +79,13 @@ def test_the_document_names_what_the_code_knows() -> None:
         assert type_ in schemas["Type"]["description"]
     paths = json.loads(DOCUMENT.read_text())["paths"]
     for path, offered in (
-        ("/products/{serial}", queries.PRODUCT_FORMATS),
-        ("/products/{serial}/events", queries.EVENTS_FORMATS),
+        ("/products/{serial}", negotiation.PRODUCT_FORMATS),
+        ("/products/{serial}/events", negotiation.EVENTS_FORMATS),
     ):
         get = paths[path]["get"]
         (named,) = [each for each in paths[path]["parameters"] if each["name"] == "format"]
         assert tuple(named["schema"]["enum"]) == offered
-        assert set(get["responses"]["200"]["content"]) == {queries.FORMATS[name] for name in offered}
+        assert set(get["responses"]["200"]["content"]) == {negotiation.FORMATS[name] for name in offered}
 
 
 def test_the_document_is_served_as_it_is_kept(url: str) -> None:

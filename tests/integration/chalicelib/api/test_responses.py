@@ -15,7 +15,7 @@ from chalice.test import Client, HTTPResponse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from chalicelib.api import queries
+from chalicelib.api import negotiation
 from chalicelib.errors import NotAcceptableError
 from chalicelib.tables.history import History, Page
 from cli.paths import ROOT
@@ -58,16 +58,16 @@ def linked(client: Client, path: str, accept: str) -> Iterator[HTTPResponse]:
     ],
 )
 def test_the_representation_is_the_one_that_is_liked_best(accept: str | None, expected: str) -> None:
-    assert queries.negotiated(accept, queries.PRODUCT_FORMATS) == expected
+    assert negotiation.negotiated(accept, negotiation.PRODUCT_FORMATS) == expected
 
 
 @given(st.text())
 def test_no_accept_header_is_beyond_an_answer(accept: str) -> None:
     try:
-        chosen = queries.negotiated(accept, queries.EVENTS_FORMATS)
+        chosen = negotiation.negotiated(accept, negotiation.EVENTS_FORMATS)
     except NotAcceptableError:
         return
-    assert chosen in queries.EVENTS_FORMATS
+    assert chosen in negotiation.EVENTS_FORMATS
 
 
 def test_what_nobody_offers_is_406_with_a_sentence(client: Client) -> None:

@@ -12,11 +12,12 @@ from aws_kinesis_agg.aggregator import RecordAggregator
 from chalice.test import Client
 
 from chalicelib import settings, wiring
+from chalicelib.deadline import Deadline
 from chalicelib.errors import UnfinishedBatchError
-from chalicelib.ingest.batch import MOST_ALONE, Outcome, ingest
+from chalicelib.ingest.batch import Outcome, ingest
+from chalicelib.ingest.poison import MAX_INDIVIDUAL_CASES
 from chalicelib.ingest.writers import Writers
 from chalicelib.stream.records import from_lambda_event
-from chalicelib.tables.errors import Deadline
 from chalicelib.tables.history import History
 from chalicelib.tables.quarantine import Case, Quarantine
 from tests.support import failing_code, faults
@@ -132,7 +133,7 @@ def aggregated(*data: bytes) -> bytes:
 
 def test_an_aggregate_with_very_many_records_that_are_no_events_is_one_case(listening: Client) -> None:
     """A megabyte holds some 170,000 empty ones: a case each would take longer than any invocation has."""
-    flood = aggregated(*[b"?"] * (MOST_ALONE + 1), *notes(3))
+    flood = aggregated(*[b"?"] * (MAX_INDIVIDUAL_CASES + 1), *notes(3))
     event = batch([flood, b"not json"])
 
     for _ in range(2):
@@ -147,7 +148,7 @@ def test_an_aggregate_with_very_many_records_that_are_no_events_is_one_case(list
     case = set_aside()[flood]
     assert case.id.endswith(f"shardId-000000000000/{sequence_numbers(event)[0]}")
     assert case.sentence == (
-        "with its own, more than 1000 records of aggregates in one batch cannot be kept: "
+        "with this aggregate's, more than 1000 records of aggregates in one batch cannot be stored: "
         "not JSON at line 1 column 1: Expecting value"
     )
 
@@ -155,7 +156,7 @@ def test_an_aggregate_with_very_many_records_that_are_no_events_is_one_case(list
 def test_an_aggregate_with_a_few_records_that_are_no_events_is_a_case_for_each(
     listening: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.ingest.batch.MOST_ALONE", 3)
+    monkeypatch.setattr("chalicelib.ingest.poison.MAX_INDIVIDUAL_CASES", 3)
 
     listening.lambda_.invoke(
         "process_lifecycle", batch([aggregated(b"a", b"b", b"c", *notes(1)), b"d", b"e"])
@@ -167,7 +168,7 @@ def test_an_aggregate_with_a_few_records_that_are_no_events_is_a_case_for_each(
 
 def test_an_aggregate_that_quarantine_does_not_take_is_where_lambda_resumes(tables: Tables) -> None:
     faults.on(tables.client, "PutItem", lambda _: faults.error("InternalServerError", status=500))
-    event = batch([*notes(1), aggregated(*[b"?"] * (MOST_ALONE + 1)), *notes(3)])
+    event = batch([*notes(1), aggregated(*[b"?"] * (MAX_INDIVIDUAL_CASES + 1)), *notes(3)])
 
     outcome = tables.ingest(event)
 

@@ -5,16 +5,16 @@ from typing import Any
 
 import boto3
 import msgspec
-import pytest
 from botocore.config import Config
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chalicelib import settings as names
+from chalicelib.deadline import Deadline
 from chalicelib.domain import events
-from chalicelib.errors import RefusedItemError, UnavailableError
+from chalicelib.errors import UnavailableError
 from chalicelib.tables import history
-from chalicelib.tables.batch_write import BatchWrite
+from chalicelib.tables.history import History
 from tests.support import faults
 from tests.support.lambda_events import wire
 
@@ -39,7 +39,7 @@ def test_what_goes_over_the_wire_is_what_plain_boto3_sends(module_stage: str) ->
         boto3.client("dynamodb", config=Config(parameter_validation=False)),
         boto3.client("dynamodb"),
     )
-    batch = BatchWrite(ours, names.history_table())
+    ours_history = History(ours, names.history_table())
     sent, expected = (
         faults.on(client, "BatchWriteItem", lambda _: faults.answered(200, {"UnprocessedItems": {}}))
         for client in (ours, plain)
@@ -49,7 +49,7 @@ def test_what_goes_over_the_wire_is_what_plain_boto3_sends(module_stage: str) ->
     @settings(max_examples=50)
     @given(st.lists(st.dictionaries(text, text | st.integers()), min_size=1, max_size=25))
     def same_body(metadata: list[dict[str, Any]]) -> None:
-        batch.put(items(metadata))
+        ours_history.write(items(metadata), Deadline(60))
         plain.batch_write_item(
             RequestItems={
                 names.history_table(): [{"PutRequest": {"Item": for_boto3(item)}} for item in items(metadata)]
@@ -71,9 +71,9 @@ def test_dynamodb_takes_it_signature_and_all(module_stage: str) -> None:
     )
     batch = items([{"a": "Zoë"}])
 
-    left = BatchWrite(client, names.history_table()).put(batch)
+    written = History(client, names.history_table()).write(batch, Deadline(60))
 
-    assert left == []
+    assert written.unfinished == []
     stored = for_boto3(batch[0])
     key = {"serial": stored["serial"], "position": stored["position"]}
     assert client.get_item(TableName=names.history_table(), Key=key)["Item"] == stored
@@ -89,15 +89,17 @@ def test_dynamodb_takes_it_signature_and_all(module_stage: str) -> None:
 def test_errors_stay_botocores_and_become_ours(module_stage: str) -> None:
     client = boto3.client("dynamodb")
 
-    with pytest.raises(UnavailableError, match="ResourceNotFoundException"):
-        BatchWrite(client, "no-such-table").put(items([{}]))
-    with pytest.raises(RefusedItemError, match="ValidationException"):
-        BatchWrite(client, names.history_table()).put(items([{}]) * 2)
+    lost = History(client, "no-such-table").write(items([{}]), Deadline(0.2))
+    refused = History(client, names.history_table()).write(items([{}]) * 2, Deadline(60))
+
+    assert isinstance(lost.last_error, UnavailableError)
+    assert "ResourceNotFoundException" in str(lost.last_error)
+    assert refused.unfinished == refused.refused == []  # a key twice in one request: found by halving
 
 
 def test_another_call_with_the_same_client_keeps_its_own_body(module_stage: str) -> None:
     client = boto3.client("dynamodb")
-    BatchWrite(client, names.history_table()).put(items([{}]))
+    History(client, names.history_table()).write(items([{}]), Deadline(60))
     other = for_boto3(items([{"other": "call"}])[0])
 
     client.batch_write_item(RequestItems={names.history_table(): [{"PutRequest": {"Item": other}}]})

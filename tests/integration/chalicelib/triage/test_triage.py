@@ -96,7 +96,7 @@ def test_an_aggregated_record_in_the_range_is_deaggregated(listening: Client, st
 def test_an_aggregate_that_ingest_sets_aside_whole_is_set_aside_whole(
     listening: Client, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.ingest.batch.MOST_ALONE", 2)
+    monkeypatch.setattr("chalicelib.ingest.poison.MAX_INDIVIDUAL_CASES", 2)
     aggregator = RecordAggregator()
     for data in (b"a", b"b", b"c", *notes(2)):
         aggregator.add_user_record("SN-1", data)

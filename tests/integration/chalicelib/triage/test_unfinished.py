@@ -9,11 +9,12 @@ import pytest
 from chalice.test import Client
 
 from chalicelib import settings, wiring
+from chalicelib.deadline import Deadline
 from chalicelib.domain import events
-from chalicelib.errors import UnfinishedBatchError
+from chalicelib.errors import LifecycleError, UnfinishedBatchError
 from chalicelib.ingest.writers import Writers
-from chalicelib.tables.errors import Deadline
 from chalicelib.tables.history import History
+from chalicelib.tables.progress import Progress
 from chalicelib.tables.quarantine import Quarantine
 from chalicelib.triage import triage
 from chalicelib.triage.triage import Report, Triage
@@ -54,10 +55,11 @@ class Handler:
             settings.stream_name(),
             History(self.dynamodb, settings.history_table()),
             Quarantine(self.dynamodb, settings.quarantine_table()),
+            Progress(self.dynamodb, settings.quarantine_table()),
             self.writers,
             sleep=self._wait,
         )
-        return triaging.messages(event["Records"], deadline, "request-1")
+        return triaging.messages(event["Records"], deadline)
 
     def _wait(self, seconds: float) -> None:
         self.now += seconds
@@ -78,7 +80,7 @@ def test_a_setting_that_is_missing_is_no_record_s_fault(
     numbers = stream.put(notes(3))
 
     def unset(_: bytes) -> events.Event:
-        raise triage.LifecycleError("a setting is missing")
+        raise LifecycleError("a setting is missing")
 
     with monkeypatch.context() as patch:
         patch.setattr(events, "decode", unset)
@@ -164,8 +166,8 @@ def test_a_wide_range_goes_on_where_it_was_cut_off(handler: Handler, stream: Str
     (second,) = handler.run(event)
 
     assert (first.finished, first.tally.read) == (False, 500)
-    assert listed == []  # a bookmark is no case
+    assert listed == []  # progress is no case
     assert sum(len(body["RequestItems"][settings.history_table()]) for body in sent) == 801
     assert (second.finished, second.tally.stored) == (True, 1301)
     assert stored() == list(range(1300))
-    assert items_of(settings.quarantine_table()) == 0  # no bookmark once the message is done
+    assert items_of(settings.quarantine_table()) == 0  # no progress once the message is done

@@ -11,7 +11,7 @@ import pytest
 from chalice.test import Client
 
 from chalicelib import wiring
-from chalicelib.tables.errors import Deadline
+from chalicelib.deadline import Deadline
 from cli.paths import ROOT
 from ops.records import quarantine
 from tests.support.dead_letters import Stream
@@ -160,7 +160,7 @@ def test_an_id_that_nobody_knows_is_one_sentence(ops: Operator, id_: str) -> Non
 
 
 def test_how_far_triage_has_come_is_no_case(ops: Operator) -> None:
-    assert wiring.quarantine().save_bookmark("s/shardId-0/1-2", "{}", Deadline(60))
+    assert wiring.progress().save("s/shardId-0/1-2", "{}", Deadline(60))
 
     ran = ops("quarantine", "show", "progress/s/shardId-0/1-2")
 

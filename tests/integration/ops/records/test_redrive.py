@@ -107,7 +107,7 @@ def test_a_dry_run_says_what_each_would_become_and_sends_nothing(
 def test_an_aggregate_is_redriven_once_it_would_not_come_back_whole(
     ops: Operator, stream: Stream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("chalicelib.ingest.batch.MOST_ALONE", 1)
+    monkeypatch.setattr("chalicelib.ingest.poison.MAX_INDIVIDUAL_CASES", 1)
     aggregator = RecordAggregator()
     for data in (b"a", b"b", GOOD):
         aggregator.add_user_record("SN-GOOD", data)
@@ -120,7 +120,7 @@ def test_an_aggregate_is_redriven_once_it_would_not_come_back_whole(
     assert "1 invalid_aggregate" in before.out
     assert on_the_stream(stream) == []
 
-    monkeypatch.setattr("chalicelib.ingest.batch.MOST_ALONE", 2)
+    monkeypatch.setattr("chalicelib.ingest.poison.MAX_INDIVIDUAL_CASES", 2)
     foreseen = ops("quarantine", "redrive", id_, "--dry-run")
     after = ops("quarantine", "redrive", id_)
 

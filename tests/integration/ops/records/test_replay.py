@@ -8,7 +8,7 @@ import boto3
 import pytest
 
 from chalicelib import settings, wiring
-from chalicelib.domain import events
+from chalicelib.domain import instants
 from ops.records import replay
 from tests.support import failing_code
 from tests.support.dead_letters import Stream
@@ -78,7 +78,7 @@ def test_only_what_arrived_since_the_moment_is_replayed(ops: Operator, streams: 
     moment = time.time()
     streams[1].put([wire("SN-LATE")])
 
-    ran = ops("replay", "--since", events.instant(_rfc3339(moment)).local, "--json")
+    ran = ops("replay", "--since", instants.parse(_rfc3339(moment)).local, "--json")
 
     assert ran.json[0]["records"] == 1
     assert stored() == {"SN-LATE"}

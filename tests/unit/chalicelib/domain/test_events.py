@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.domain import events
+from chalicelib.domain import events, instants
 from chalicelib.errors import InvalidEventError
 
 
@@ -185,7 +185,7 @@ def test_positions_sort_as_instants_do(moment: datetime, minutes: int) -> None:
 
     utc = moment.replace(tzinfo=zone).astimezone(timezone.utc)
 
-    assert events.instant(text).prefix == utc.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    assert instants.parse(text).prefix == utc.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from chalicelib.domain import events, lifecycle
+from chalicelib.domain import events, instants, lifecycle
 from chalicelib.epcis import capture, export, identifiers, vocabulary
 from chalicelib.epcis import schema as shapes
 from chalicelib.tables.history import StoredEvent
@@ -217,7 +217,7 @@ def _assert_says_the_same(original: dict[str, Any], event: dict[str, Any], is_va
         if name not in elsewhere:
             said = {**beside, **event}
             assert said["eventID" if name == "id" else name] == value, name
-    assert events.instant(event["eventTime"]).utc == events.instant(original["eventTime"]).utc
+    assert instants.parse(event["eventTime"]).utc == instants.parse(original["eventTime"]).utc
     assert event["eventTimeZoneOffset"] == original["eventTimeZoneOffset"]
 
 

@@ -10,11 +10,11 @@ import pytest
 from aws_kinesis_agg.aggregator import RecordAggregator
 
 from chalicelib import wiring
+from chalicelib.deadline import Deadline
 from chalicelib.ingest import batch as ingest
 from chalicelib.ingest.writers import Writers
 from chalicelib.stream.records import Record, from_lambda_event
 from chalicelib.tables.cases import Case
-from chalicelib.tables.errors import Deadline
 from chalicelib.tables.history import MAX_BATCH_ITEMS, Item, Written
 from tests.support.lambda_events import batch, wire
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chalicelib.stream import records
+from chalicelib.stream import kpl, records
 from tests.support.lambda_events import batch, record
 
 
 def kpl_message(keys: list[str], inner: list[tuple[int, bytes]]) -> bytes:
     """A KPL protobuf message, written with the library's own definitions."""
-    aggregate = records.aggregated_record()
+    aggregate = kpl.aggregated_record()
     aggregate.partition_key_table.extend(keys)
     for index, data in inner:
         one = aggregate.records.add()
@@ -25,8 +25,8 @@ def kpl_message(keys: list[str], inner: list[tuple[int, bytes]]) -> bytes:
     return serialized
 
 
-def kpl(message: bytes) -> bytes:
-    return records.KPL_MAGIC + message + hashlib.md5(message).digest()
+def packed(message: bytes) -> bytes:
+    return kpl.KPL_MAGIC + message + hashlib.md5(message).digest()
 
 
 def from_lambda(data: bytes) -> list[records.Record]:
@@ -48,7 +48,7 @@ def test_a_record_knows_its_place_on_the_stream() -> None:
 
 
 def test_both_ways_in_give_the_same_records() -> None:
-    data = kpl(kpl_message(["a"], [(0, b"1"), (0, b"2")]))
+    data = packed(kpl_message(["a"], [(0, b"1"), (0, b"2")]))
     delivered = record(data, partition_key="k", arrived_at=1790000000.5)
     answered: Any = {
         "SequenceNumber": delivered["kinesis"]["sequenceNumber"],
@@ -63,7 +63,7 @@ def test_both_ways_in_give_the_same_records() -> None:
 
 
 def test_an_aggregate_becomes_its_records_with_sub_sequence_numbers() -> None:
-    read = from_lambda(kpl(kpl_message(["a", "b"], [(0, b"1"), (1, b"2"), (0, b"3")])))
+    read = from_lambda(packed(kpl_message(["a", "b"], [(0, b"1"), (1, b"2"), (0, b"3")])))
 
     assert [(one.partition_key, one.data, one.sub) for one in read] == [
         ("a", b"1", 0),
@@ -77,18 +77,19 @@ def test_an_aggregate_becomes_its_records_with_sub_sequence_numbers() -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        pytest.param(records.KPL_MAGIC, id="nothing but the magic"),
-        pytest.param(records.KPL_MAGIC + b"x" * 16, id="no message"),
-        pytest.param(kpl(b"x" * 40), id="a message that is none"),
-        pytest.param(kpl(kpl_message(["a"], [(0, b"1")]))[:-1] + b"!", id="a wrong checksum"),
-        pytest.param(kpl(kpl_message(["a"], [(0, b"1"), (7, b"2")])), id="an index that points nowhere"),
-        pytest.param(kpl(kpl_message(["a"], [(2**64 - 1, b"1")])), id="an index larger than any list"),
+        pytest.param(kpl.KPL_MAGIC, id="nothing but the magic"),
+        pytest.param(kpl.KPL_MAGIC + b"x" * 16, id="no message"),
+        pytest.param(packed(b"x" * 40), id="a message that is none"),
+        pytest.param(packed(kpl_message(["a"], [(0, b"1")]))[:-1] + b"!", id="a wrong checksum"),
+        pytest.param(packed(kpl_message(["a"], [(0, b"1"), (7, b"2")])), id="an index that points nowhere"),
+        pytest.param(packed(kpl_message(["a"], [(2**64 - 1, b"1")])), id="an index larger than any list"),
         pytest.param(
-            kpl(kpl_message(["ab"], [(0, b"1")]).replace(b"ab", b"\xff\xfe")), id="a key not in UTF-8"
+            packed(kpl_message(["ab"], [(0, b"1")]).replace(b"ab", b"\xff\xfe")),
+            id="a key not in UTF-8",
         ),
-        pytest.param(kpl(kpl_message([""], [(0, b"1")])), id="an empty key"),
-        pytest.param(kpl(kpl_message(["k" * 257], [(0, b"1")])), id="a key longer than Kinesis takes"),
-        pytest.param(kpl(kpl_message(["a"], [])), id="no record inside"),
+        pytest.param(packed(kpl_message([""], [(0, b"1")])), id="an empty key"),
+        pytest.param(packed(kpl_message(["k" * 257], [(0, b"1")])), id="a key longer than Kinesis takes"),
+        pytest.param(packed(kpl_message(["a"], [])), id="no record inside"),
     ],
 )
 def test_what_only_looks_aggregated_stays_whole(data: bytes) -> None:
@@ -99,13 +100,13 @@ def test_what_only_looks_aggregated_stays_whole(data: bytes) -> None:
 
 @given(st.binary(max_size=80))
 def test_no_data_behind_the_magic_makes_a_crash_or_a_loss(rest: bytes) -> None:
-    assert from_lambda(records.KPL_MAGIC + rest)
-    assert from_lambda(kpl(rest))
+    assert from_lambda(kpl.KPL_MAGIC + rest)
+    assert from_lambda(packed(rest))
 
 
 def test_deaggregation_leaves_the_import_path_alone() -> None:
     path = list(sys.path)
 
-    from_lambda(kpl(kpl_message(["a"], [(0, b"1")])))
+    from_lambda(packed(kpl_message(["a"], [(0, b"1")])))
 
     assert sys.path == path

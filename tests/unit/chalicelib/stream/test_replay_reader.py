@@ -13,9 +13,9 @@ from botocore.exceptions import ClientError, EndpointConnectionError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.deadline import Deadline
 from chalicelib.errors import GoneError, StorageError
 from chalicelib.stream.replay_reader import Gap, Shard, retention_hours, since, stretch
-from chalicelib.tables.errors import Deadline
 
 DAY_MS = 24 * 3_600_000
 

@@ -76,7 +76,7 @@ def test_a_quarantined_record_is_named_and_its_payload_is_not(capsys: pytest.Cap
 
     line = the_line(capsys)
     assert metric(line, "Quarantined") == metric(line, "QuarantinedNotJson") == [12.0]
-    assert len(line["quarantined_records"]) == logs.MOST_NAMED
+    assert len(line["quarantined_records"]) == logs.MAX_NAMED
     first = line["quarantined_records"][0]
     assert first["id"].endswith(lambda_events.sequence_numbers(event)[0])
     assert (first["partition_key"], first["reason"]) == ("SN-7", "not_json")

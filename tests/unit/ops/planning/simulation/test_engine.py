@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from chalicelib.tables.errors import LONGEST_PAUSE_S
+from chalicelib.deadline import MAX_PAUSE_S
 from ops.planning.simulation.scenario import OfferedLoad, Result, Settings
 from producer import limits
 from tests.support.simulations import STEADY, UNLIMITED, ran
@@ -106,7 +106,7 @@ def test_a_table_that_takes_less_is_done_later_and_throttles(
     ample = ran(replace(UNLIMITED, write_units_s=units_s * times), load)
 
     # The last refused write may have drawn the longest pause.
-    assert ample.drained_s <= tight.drained_s * 1.02 + LONGEST_PAUSE_S
+    assert ample.drained_s <= tight.drained_s * 1.02 + MAX_PAUSE_S
     # A second's worth is saved up; the rest cannot be written faster than that.
     assert tight.drained_s >= (load.burst - units_s) / units_s - 0.01
 
