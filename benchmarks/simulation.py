@@ -18,13 +18,13 @@ from typing import Any, NamedTuple
 
 from benchmarks.harness import dataset, endpoint, measure
 from benchmarks.harness.measure import Line, Plan
-from ops.planning.simulation import producer
 from ops.planning.simulation.engine import simulate
-from ops.planning.simulation.scenario import Load, Settings
+from ops.planning.simulation.scenario import OfferedLoad, Settings
+from producer import limits
 
 CALIBRATION, EVENTS = 20_000, 50_000
 QUICK_CALIBRATION, QUICK_EVENTS = 4_000, 8_000
-EVENTS_A_PRODUCT = 10
+EVENTS_PER_PRODUCT = 10
 
 #: The simulated burst is the mean of so many runs: they draw which key goes where.
 DRAWS = 20
@@ -94,7 +94,7 @@ def calibrated(burst: dict[str, Any]) -> Calibration:
     # What the local mapping does between two invocations, most of it reading: AWS's pollers do it beside
     # them.  The mean, because one read serves several invocations.
     handler_s += statistics.mean(between)
-    in_flight = producer.IN_FLIGHT * producer.MAX_RECORDS
+    in_flight = limits.IN_FLIGHT * limits.MAX_RECORDS
     put_s = burst["seconds_produce"] * in_flight / burst["events"]
     return Calibration(handler_s, record_s, max(0.0, cold_start_s), put_s)
 
@@ -115,10 +115,10 @@ def predicted(calibration: Calibration, deployed: dict[str, Any], events: int, i
             shard_records_s=default.shard_records_s,
             shard_in_bytes_s=default.shard_in_bytes_s,
         )
-    load = Load(
+    load = OfferedLoad(
         burst=events,
         event_bytes=300,
-        keys=max(1, events // EVENTS_A_PRODUCT),
+        keys=max(1, events // EVENTS_PER_PRODUCT),
         put_s=calibration.put_s,
     )
     return statistics.mean(simulate(pipeline, load, random.Random(seed)).drained_s for seed in range(DRAWS))
@@ -153,7 +153,9 @@ def burst(events: int, is_limited: bool) -> dict[str, Any]:
                         (invocation.source, invocation.started_at, invocation.batch_size, invocation.seconds)
                     )
 
-    entries = [event_entry(data) for data in dataset.wire_events(events, max(1, events // EVENTS_A_PRODUCT))]
+    entries = [
+        event_entry(data) for data in dataset.wire_events(events, max(1, events // EVENTS_PER_PRODUCT))
+    ]
     random.Random(dataset.SEED).shuffle(entries)
     watch = Recorder()
 

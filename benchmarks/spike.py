@@ -19,7 +19,7 @@ from benchmarks.harness import dataset, endpoint, measure
 from benchmarks.harness.measure import Line, Plan
 
 EVENTS, QUICK_EVENTS = (100_000, 200_000), (2_000, 4_000)
-EVENTS_A_PRODUCT = 10
+EVENTS_PER_PRODUCT = 10
 
 #: Each takes most of a minute.
 MOST_RUNS = 3
@@ -120,4 +120,4 @@ def floor(events: int) -> dict[str, float]:
 
 
 def _events(count: int) -> list[bytes]:
-    return dataset.wire_events(count, count // EVENTS_A_PRODUCT)
+    return dataset.wire_events(count, count // EVENTS_PER_PRODUCT)

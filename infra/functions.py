@@ -162,11 +162,6 @@ class Functions(_Object, frozen=True, kw_only=True):
         """triage_dead_letters."""
         return self.resources.triage_dead_letters.properties
 
-    @property
-    def api(self) -> Function:
-        """The API's function."""
-        return self.resources.api_handler.properties
-
 
 def read(path: Path = FUNCTIONS) -> Functions:
     """Return the file's settings.  Raises ConfigurationError for what Lambda or this project refuses."""

@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from chalicelib.errors import ConfigurationError, LifecycleError
+from cli.arguments import Commands, add_command, count, positive, share, whole_number
 from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
 
 if TYPE_CHECKING:
     from local.commands.serve import Home
-
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # argparse has no public name for it
 
 #: What each command's help ends with.
 EXAMPLES_OF = {
@@ -162,18 +161,19 @@ def parser() -> argparse.ArgumentParser:
         commands, "demo-failures", "what goes wrong, and how nothing is lost, as a story of a minute"
     )
     failures.add_argument(
-        "--seed", type=_count, metavar="S", help="the same one gives the same events (random)"
+        "--seed", type=count, metavar="S", help="the same one gives the same events (random)"
     )
     failures.add_argument("--json", action="store_true", help="print the figures as one JSON object")
     serve = _command(commands, "serve", "keep it running until Ctrl-C")
+    port = whole_number(0, 65_535, "a port")
     serve.add_argument(
-        "--port", type=_port, default=8000, metavar="N", help="the API's; 0 is a free one (8000)"
+        "--port", type=port, default=8000, metavar="N", help="the API's; 0 is a free one (8000)"
     )
     serve.add_argument(
-        "--endpoint-port", type=_port, default=4566, metavar="N", help="the AWS endpoint's; 0 likewise (4566)"
+        "--endpoint-port", type=port, default=4566, metavar="N", help="the AWS endpoint's; 0 likewise (4566)"
     )
     serve.add_argument("--json", action="store_true", help="print the URLs as one JSON object")
-    serve.add_argument("--seed", type=_count, metavar="S", help="which of the invocations faults strike")
+    serve.add_argument("--seed", type=count, metavar="S", help="which of the invocations faults strike")
     _bad_days(serve)
     reset = _command(commands, "reset", "forget what `serve` has stored")
     reset.add_argument("--json", action="store_true", help="print what was done as one JSON object")
@@ -188,27 +188,19 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _command(commands: "Commands", name: str, help: str) -> argparse.ArgumentParser:
-    """A command whose help ends with examples."""
-    return commands.add_parser(
-        name,
-        help=help,
-        description=help[0].upper() + help[1:] + ".",
-        epilog=f"examples:\n{EXAMPLES_OF[name]}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _command(commands: Commands, name: str, help: str) -> argparse.ArgumentParser:
+    """Add a command whose help ends with its examples."""
+    return add_command(commands, name, help, EXAMPLES_OF[name])
 
 
 def _demo(demo: argparse.ArgumentParser) -> None:
     # Options of the producer that the demo does not offer; it reads them all the same.
     demo.set_defaults(forever=False, rate=None, dry_run=False, rejects=None, aggregate=False)
-    demo.add_argument(
-        "--events", type=_count, metavar="N", help="how many (2000); with --from: at most (all)"
-    )
-    demo.add_argument("--products", type=_positive, metavar="N", help="how many (a tenth of the events)")
-    demo.add_argument("--seed", type=_count, metavar="S", help="the same one gives the same events (random)")
-    demo.add_argument("--duplicates", type=_share, default=0.02, metavar="SHARE", help="sent twice (0.02)")
-    demo.add_argument("--poison", type=_count, default=5, metavar="N", help="records that are no events (5)")
+    demo.add_argument("--events", type=count, metavar="N", help="how many (2000); with --from: at most (all)")
+    demo.add_argument("--products", type=positive, metavar="N", help="how many (a tenth of the events)")
+    demo.add_argument("--seed", type=count, metavar="S", help="the same one gives the same events (random)")
+    demo.add_argument("--duplicates", type=share, default=0.02, metavar="SHARE", help="sent twice (0.02)")
+    demo.add_argument("--poison", type=count, default=5, metavar="N", help="records that are no events (5)")
     demo.add_argument(
         "--shuffle",
         action=argparse.BooleanOptionalAction,
@@ -254,36 +246,6 @@ def _fault(text: str) -> tuple[str, Any]:
         return switchboard.fault(text)
     except ValueError as exc:
         raise argparse.ArgumentTypeError(str(exc)) from exc
-
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, got {text!r}")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    number = _count(text)
-    if number == 0:
-        raise argparse.ArgumentTypeError("expected at least 1")
-    return number
-
-
-def _port(text: str) -> int:
-    number = _count(text)
-    if number > 65535:
-        raise argparse.ArgumentTypeError(f"expected a port up to 65535, got {text!r}")
-    return number
-
-
-def _share(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError as exc:
-        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}") from exc
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"expected a share from 0 to 1, got {text!r}")
-    return number
 
 
 def _error(sentence: str, code: int) -> int:

@@ -156,9 +156,9 @@ class Story:
         quarantine, history = clients.quarantine(), clients.history()
         for head in list(quarantine.heads("open", reason="handler_error")):
             case = quarantine.get(head.id)
-            if case is None or redrive.obstacle(case) is not None:
+            if case is None or redrive.why_not_redrivable(case) is not None:
                 continue
-            future = redrive.prospect(case.payload, history)
+            future = redrive.preview(case.payload, history)
             if future.verdict == redrive.STILL_INVALID:
                 continue
             redrive.redrive(

@@ -28,8 +28,8 @@ from local.__main__ import parser
 from ops.planning import bill, capacity, sizing
 from ops.planning.capacity import MB
 from ops.planning.prices import PriceList
-from ops.planning.sizing import PROVISIONED, Load
-from producer.putter import IN_FLIGHT
+from ops.planning.sizing import PROVISIONED, MonthlyLoad
+from producer.limits import IN_FLIGHT
 from tests.support.lambda_events import wire
 
 PARAMETERS: dict[str, Any] = template.read()["Parameters"]
@@ -89,7 +89,7 @@ def serving() -> Any:
 
 
 def sentences() -> list[tuple[str, str]]:
-    load, settings, warm = Load(), json.loads(CONFIG.read_text()), capacity.ON_DEMAND_SHARDS
+    load, settings, warm = MonthlyLoad(), json.loads(CONFIG.read_text()), capacity.ON_DEMAND_SHARDS
     receives = DEAD_LETTERS["RedrivePolicy"]["maxReceiveCount"]
     tries = KINESIS["MaximumRetryAttempts"] + 1
     days = PARAMETERS["RetentionHours"]["Default"] // 24
@@ -138,14 +138,14 @@ def sentences() -> list[tuple[str, str]]:
         ("docs/troubleshooting.md", f"endpoint's port ({serving().endpoint_port}) is taken"),
         ("docs/troubleshooting.md", f"counts as one of its {IN_WORDS[receives]} receives"),
         ("docs/troubleshooting.md", f"After {IN_WORDS[receives]} receives the message is parked"),
-        ("docs/planning.md", f"default load is {load.events_a_month // 10**6} million events a month"),
+        ("docs/planning.md", f"default load is {load.events_per_month // 10**6} million events a month"),
         ("docs/planning.md", f"bursts of {load.burst:,}, each stored within {load.within_s:g} s"),
         ("docs/planning.md", f"{IN_WORDS[len(sizing.MEMORY_MB)]} sizes of memory"),
         ("docs/planning.md", f"with {capacity.WRITE_LATENCY_S * 1000:g} ms for DynamoDB"),
         ("docs/planning.md", f"new on-demand stream takes {warm * capacity.SHARD_IN_BYTES_S // MB} MB or"),
         ("docs/planning.md", f"or {warm * capacity.SHARD_IN_RECORDS_S:,} records a second, a new on-demand"),
         ("docs/planning.md", f"on-demand table {capacity.NEW_TABLE_WRITE_UNITS_S:,} write units"),
-        ("docs/planning.md", f"months of {capacity.HOURS_A_MONTH} hours"),
+        ("docs/planning.md", f"months of {capacity.HOURS_PER_MONTH} hours"),
         (
             "docs/planning.md",
             f"{capacity.QUOTA_CONCURRENCY:,} concurrent executions, {capacity.QUOTA_SHARDS:,} shards "
@@ -163,7 +163,10 @@ def sentences() -> list[tuple[str, str]]:
             f"not the {load.burst // (warm * capacity.SHARD_IN_RECORDS_S)} s that division gives",
         ),
         ("docs/planning.md", f"has a bar, {least:g} to {most:g}"),
-        ("docs/performance.md", f"Lambda events of {dataset.RECORDS_A_LAMBDA_EVENT} records against a stub"),
+        (
+            "docs/performance.md",
+            f"Lambda events of {dataset.RECORDS_PER_LAMBDA_EVENT} records against a stub",
+        ),
         ("docs/performance.md", "answers after {}, {} or {} ms".format(*ingest.LATENCIES_MS)),
         (
             "docs/performance.md",
@@ -238,7 +241,7 @@ def test_every_alarm_s_sentence_is_compared() -> None:
 
 
 def test_the_largest_line_after_a_year_is_storage_with_its_recovery() -> None:
-    load = Load(months_kept=12)
+    load = MonthlyLoad(months_kept=12)
     choice = next(each for each in sizing.alternatives() if each.table != PROVISIONED)
     lines = bill.bill(load, sizing.design(load, choice), PriceList("us-east-1"))
     largest = sorted(lines, key=lambda line: -line.usd)[:2]

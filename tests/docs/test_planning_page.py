@@ -13,8 +13,9 @@ import pytest
 from cli.paths import ROOT
 from ops.__main__ import main, parser
 from ops.planning import capacity, prices, sizing
-from ops.planning.simulation import producer, scenario
-from ops.planning.sizing import PROVISIONED, Alternative, Load
+from ops.planning.simulation import scenario
+from ops.planning.sizing import PROVISIONED, Alternative, MonthlyLoad
+from producer import limits
 
 DOCUMENT = (ROOT / "docs" / "planning.md").read_text()
 TEXT = " ".join(DOCUMENT.split())
@@ -84,7 +85,7 @@ def test_what_no_shard_makes_shorter_is_as_long_as_the_document_says() -> None:
     assert said
     hopeless = Alternative(PROVISIONED, False, PROVISIONED, 1024)
 
-    reasons = sizing.design(Load(within_s=1.0), hopeless).shortcomings
+    reasons = sizing.design(MonthlyLoad(within_s=1.0), hopeless).shortcomings
     assert reasons == (f"reading and storing the first batch alone take {said[1]} s",)
 
 
@@ -92,12 +93,12 @@ def test_a_producer_is_as_fast_as_the_document_says() -> None:
     said = re.search(r"one that is simulated puts ([\d,]+) records a second", TEXT)
     assert said
 
-    assert scenario.Load(producers=1).producers_s == int(said[1].replace(",", ""))
+    assert scenario.OfferedLoad(producers=1).producers_s == int(said[1].replace(",", ""))
     assert f"than the shards take in a second, and that for longer than {capacity.REFUSING_S:g} s" in TEXT
     assert capacity.HELD_S == 1
-    assert f"some records are refused {producer.ATTEMPTS} times and given up" in TEXT
+    assert f"some records are refused {limits.ATTEMPTS} times and given up" in TEXT
     assert f"{capacity.write_units(400_000)} for 400,000 bytes" in TEXT
-    assert f"up to {producer.BACKOFF_LIMIT_S:g} s; {capacity.HEADROOM:.0%}".replace("%", " %") in TEXT
+    assert f"up to {limits.BACKOFF_LIMIT_S:g} s; {capacity.HEADROOM:.0%}".replace("%", " %") in TEXT
 
 
 def test_the_number_of_alternatives_is_the_documents(capsys: pytest.CaptureFixture[str]) -> None:
@@ -113,6 +114,6 @@ def test_the_largest_event_of_one_write_unit_is_the_documents() -> None:
 
     assert int(said[1]) == capacity.ITEM_OVERHEAD_BYTES
     assert f"in {sizing.RECORD_S:g} s those of a record" in TEXT
-    assert f"`--events-a-record {capacity.aggregated(972).events_a_record}` for full ones" in TEXT
+    assert f"`--events-per-record {capacity.aggregated(972).events_per_record}` for full ones" in TEXT
     assert f"an event of more than {capacity.MAX_EVENT_BYTES:,} bytes" in TEXT
     assert [capacity.write_units(int(said[2]) + more) for more in (0, 1)] == [1, 2]

@@ -29,10 +29,10 @@ def printed() -> str:
     alternatives, _, bill = answer.stdout.partition("note:")[0].partition(
         "the first of them, line by line:\n"
     )
-    shown, _, remarks = alternatives[alternatives.index("a month  stored in") :].partition("\n\n")
+    shown, _, remarks = alternatives[alternatives.index("USD/month  drain time") :].partition("\n\n")
     heading, first, *rows = shown.splitlines()
     [(number, described)] = re.findall(r"^(\d+)(: as described in infra/)$", remarks, re.M)
-    deployed = [row for row in (first, *rows) if number in re.split(r"[ ,]+", row[heading.index("see") :])]
+    deployed = [row for row in (first, *rows) if number in re.split(r"[ ,]+", row[heading.index("notes") :])]
     chosen = [*dict.fromkeys([heading, first, *deployed]), "", number + described]
     lines = [line.rstrip() for line in [*chosen, "", *bill.splitlines()]]
     return "\n" + "\n".join(f"    {line}".rstrip() for line in lines) + "\n\n"

@@ -28,7 +28,7 @@ def test_the_file_is_read_whole() -> None:
     raw = functions.properties("prod")
     assert found.ingest.timeout == raw["ProcessLifecycle"]["Timeout"]
     assert found.triage.memory_size == raw["TriageDeadLetters"]["MemorySize"]
-    assert found.api.tracing == raw["APIHandler"]["Tracing"]
+    assert found.resources.api_handler.properties.tracing == raw["APIHandler"]["Tracing"]
 
 
 def test_what_the_file_does_not_say_has_awss_defaults(tmp_path: Path) -> None:
