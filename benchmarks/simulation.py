@@ -129,12 +129,12 @@ def burst(events: int, is_limited: bool) -> dict[str, Any]:
     from app import app
     from chalicelib import settings
     from local import pipeline
-    from local.commands import demo
+    from local.draining import wait_until_drained
     from local.event_sources.observer import Invocation
     from local.event_sources.settings import kinesis_settings
     from local.observers.counters import Stopwatch
     from producer import send
-    from producer.entry import Entry, event_entry
+    from producer.entry import event_entry
     from producer.putter import Putter
 
     class Recorder(Stopwatch):
@@ -159,18 +159,15 @@ def burst(events: int, is_limited: bool) -> dict[str, Any]:
     random.Random(dataset.SEED).shuffle(entries)
     watch = Recorder()
 
-    def accepted(entry: Entry, shard_id: str, sequence_number: str, at: float) -> None:
-        watch.accepted(shard_id, sequence_number, at, is_event=True)
-
     mapping = kinesis_settings(app)
     with tempfile.TemporaryDirectory(prefix="lifecycle-bench-") as logs:
         plan = pipeline.Plan(endpoint.STAGE, Path(logs), shard_limits=is_limited)
         with pipeline.running(plan, watch, lambda _: None) as running:
             started = time.time()
             # Order costs requests that the simulation knows nothing of; a shuffled burst has none to keep.
-            putter = Putter(send.client(), settings.stream_name(), on_accepted=accepted, ordered=False)
+            putter = Putter(send.client(), settings.stream_name(), on_accepted=watch.accepted, ordered=False)
             report = putter.send(entries)
-            drained = demo.wait_until_drained(running, watch, lambda _: None)
+            drained = wait_until_drained(running, watch)
             assert drained, "the pipeline stands still"
             assert report.sent == events, report.sent
             assert report.retried or not is_limited, "the shards have refused nothing"

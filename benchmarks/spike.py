@@ -49,24 +49,21 @@ def ours(events: int) -> dict[str, float]:
     """Runs in a process of its own, which is the pipeline's."""
     from chalicelib import settings
     from local import aws, pipeline
-    from local.commands import demo
+    from local.draining import wait_until_drained
     from local.observers.counters import Stopwatch
-    from producer.entry import Entry, event_entry
+    from producer.entry import event_entry
     from producer.putter import Putter
 
     entries = [event_entry(data) for data in _events(events)]
     watch = Stopwatch()
-
-    def accepted(entry: Entry, shard_id: str, sequence_number: str, at: float) -> None:
-        watch.accepted(shard_id, sequence_number, at, is_event=True)
 
     with tempfile.TemporaryDirectory(prefix="lifecycle-bench-") as logs:
         plan = pipeline.Plan(endpoint.STAGE, Path(logs))
         with pipeline.running(plan, watch, lambda _: None) as running:
             kinesis = aws.client("kinesis")
             started = time.time()
-            report = Putter(kinesis, settings.stream_name(), on_accepted=accepted).send(entries)
-            drained = demo.wait_until_drained(running, watch, lambda _: None)
+            report = Putter(kinesis, settings.stream_name(), on_accepted=watch.accepted).send(entries)
+            drained = wait_until_drained(running, watch)
             produced = watch.last_accepted_at - started
             seconds = max(watch.last_done_at, watch.last_accepted_at) - started
             assert drained, "the pipeline stands still"

@@ -4,7 +4,10 @@ Pure: the time is given, no clock is read.  One thread reads the shard; `ask` an
 from others.
 """
 
-from local.event_sources.shard_reader import ReadResult
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from local.event_sources.shard_reader import ReadResult
 
 #: Seconds between two reads of an idle shard unless a mapping says otherwise.  Lambda reads once a second.
 POLL_INTERVAL_S = 0.1
@@ -42,7 +45,7 @@ class ReadSchedule:
         self._is_asked = False
         self._began_at = now
 
-    def succeeded(self, result: ReadResult) -> None:
+    def succeeded(self, result: "ReadResult") -> None:
         """The read was answered.  Reads go on at once until one shows that nothing is behind it."""
         self.failures = 0
         self.is_read_out = result.is_end

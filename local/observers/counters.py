@@ -9,8 +9,12 @@ import threading
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from local.event_sources.observer import Invocation, Observer
+
+if TYPE_CHECKING:
+    from producer.entry import Entry
 
 
 @dataclass(slots=True, kw_only=True)
@@ -79,9 +83,10 @@ class Stopwatch(Counter):
         self.last_accepted_at = 0.0
         self.last_done_at = 0.0
 
-    def accepted(self, shard_id: str, sequence_number: str, at: float, *, is_event: bool) -> None:
-        """The stream has taken a record.  One that is no event is waited for, and not timed."""
+    def accepted(self, entry: "Entry", shard_id: str, sequence_number: str, at: float) -> None:
+        """The stream has taken a record.  Poison is waited for, and not timed."""
         record = (shard_id, sequence_number)
+        is_event = entry.kind != "poison"
         with self._lock:
             self.last_accepted_at = max(self.last_accepted_at, at)
             if record in self._done_at:

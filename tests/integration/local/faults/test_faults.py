@@ -22,7 +22,7 @@ from chalicelib import settings, wiring
 from infra import functions
 from local import pipeline
 from local.commands.audit import Produced, audit
-from local.commands.demo import wait_until_drained
+from local.draining import wait_until_drained
 from local.event_sources.observer import Invocation
 from local.faults.switchboard import Faults, Switchboard
 from local.observers.counters import Stopwatch
@@ -69,7 +69,7 @@ class Run:
 
     def drain(self) -> None:
         """Wait until the stream and the dead-letter queue are done with."""
-        assert wait_until_drained(self.running, self.watch, lambda _: None, stall_s=60)
+        assert wait_until_drained(self.running, self.watch, stall_s=60)
 
     def assert_nothing_lost(self) -> None:
         """Everything that was sent is there, through the API, and nothing else."""

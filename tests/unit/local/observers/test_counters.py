@@ -3,15 +3,18 @@
 import pytest
 
 from local.observers.counters import Counter, Stopwatch, percentile
+from producer.entry import Entry
 from tests.support.invocations import an_invocation
+
+EVENT, POISON = Entry(b"{}", "SN-1"), Entry(b"x", "SN-1", "poison")
 
 
 def test_latency_is_from_acceptance_to_success_whichever_is_heard_of_first() -> None:
     watch = Stopwatch()
 
-    watch.accepted("shard-0", "1", 10.0, is_event=True)
+    watch.accepted(EVENT, "shard-0", "1", 10.0)
     watch.processed("shard-0", ["1", "2"], 10.5)
-    watch.accepted("shard-0", "2", 10.4, is_event=True)
+    watch.accepted(EVENT, "shard-0", "2", 10.4)
 
     assert watch.latency_ms() == {"p50": 100.0, "p95": 500.0, "p99": 500.0}
     assert watch.outstanding == 0
@@ -21,7 +24,7 @@ def test_latency_is_from_acceptance_to_success_whichever_is_heard_of_first() -> 
 def test_percentiles_are_of_the_nearest_rank() -> None:
     watch = Stopwatch()
     for number in range(1, 201):
-        watch.accepted("shard-0", str(number), 0.0, is_event=True)
+        watch.accepted(EVENT, "shard-0", str(number), 0.0)
         watch.processed("shard-0", [str(number)], number / 1000)
 
     assert watch.latency_ms() == {"p50": 100.0, "p95": 190.0, "p99": 198.0}
@@ -39,10 +42,10 @@ def test_without_events_there_is_no_latency() -> None:
 def test_poison_is_waited_for_and_not_timed() -> None:
     watch = Stopwatch()
 
-    watch.accepted("shard-0", "1", 10.0, is_event=False)
+    watch.accepted(POISON, "shard-0", "1", 10.0)
     assert watch.outstanding == 1
     watch.processed("shard-0", ["1", "2"], 10.5)
-    watch.accepted("shard-0", "2", 10.0, is_event=False)
+    watch.accepted(POISON, "shard-0", "2", 10.0)
 
     assert watch.outstanding == 0
     assert watch.latency_ms()["p50"] is None
@@ -51,9 +54,9 @@ def test_poison_is_waited_for_and_not_timed() -> None:
 def test_a_record_given_up_is_no_longer_waited_for_and_not_timed() -> None:
     watch = Stopwatch()
 
-    watch.accepted("shard-0", "1", 10.0, is_event=True)
+    watch.accepted(EVENT, "shard-0", "1", 10.0)
     watch.discarded("shard-0", ["1", "2"], "RetryAttemptsExhausted")
-    watch.accepted("shard-0", "2", 10.0, is_event=True)
+    watch.accepted(EVENT, "shard-0", "2", 10.0)
 
     assert watch.outstanding == 0
     assert watch.latency_ms()["p50"] is None
@@ -63,7 +66,7 @@ def test_a_record_given_up_is_no_longer_waited_for_and_not_timed() -> None:
 def test_the_same_sequence_number_in_two_shards_is_two_records() -> None:
     watch = Stopwatch()
 
-    watch.accepted("shard-0", "1", 10.0, is_event=True)
+    watch.accepted(EVENT, "shard-0", "1", 10.0)
     watch.processed("shard-1", ["1"], 10.5)
 
     assert watch.outstanding == 1
