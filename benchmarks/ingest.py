@@ -14,7 +14,7 @@ from benchmarks.harness import dataset, measure
 from benchmarks.harness.measure import Line, Plan
 
 EVENTS, QUICK_EVENTS = 20_000, 4_000
-EVENTS_A_PRODUCT = 10
+EVENTS_PER_PRODUCT = 10
 LATENCIES_MS = (0, 5, 20)
 LONGEST_S, QUICK_LONGEST_S = 2.0, 0.5
 RECORDS, QUICK_RECORDS = 500, 50
@@ -48,7 +48,7 @@ def run(plan: Plan) -> Iterator[Line]:
 
 def timed(contender: str, url: str, events: int, records: int, longest_s: float) -> dict[str, Any]:
     """Runs in a process of its own; `records` are in each Lambda event."""
-    data = dataset.wire_events(events, events // EVENTS_A_PRODUCT)
+    data = dataset.wire_events(events, events // EVENTS_PER_PRODUCT)
     given = list(dataset.lambda_events(data, size=records))
     handle = contenders.CONTENDERS[contender]()
     handle(given[0])  # opens connections, as many as it will use: a sandbox lives for hours

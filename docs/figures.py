@@ -16,7 +16,7 @@ from cli.stage import CONFIG
 from infra import template
 from ops.__main__ import main as ops
 from ops.planning import capacity
-from ops.planning.sizing import Load
+from ops.planning.sizing import MonthlyLoad
 
 _COMPARISONS = {"GreaterThanThreshold": ">", "GreaterThanOrEqualToThreshold": "≥"}
 
@@ -51,20 +51,20 @@ def bill() -> None:
     alternatives, _, lines = (
         _answer("plan").partition("note:")[0].partition("the first of them, line by line:\n")
     )
-    shown, _, remarks = alternatives[alternatives.index("a month  stored in") :].partition("\n\n")
+    shown, _, remarks = alternatives[alternatives.index("USD/month") :].partition("\n\n")
     heading, first, *rows = shown.splitlines()
     [(number, described)] = re.findall(r"^(\d+)(: as described in infra/)$", remarks, re.M)
-    deployed = [row for row in (first, *rows) if number in re.split(r"[ ,]+", row[heading.index("see") :])]
+    deployed = [row for row in (first, *rows) if number in re.split(r"[ ,]+", row[heading.index("notes") :])]
     _code([*dict.fromkeys([heading, first, *deployed]), "", number + described, "", *lines.splitlines()])
 
 
 def planning_load() -> None:
     """The load that `ops plan` and `ops simulate` take unless told otherwise."""
-    load = Load()
+    load = MonthlyLoad()
     _table(
         ("load, unless given", ""),
         (
-            ("events a month", f"{load.events_a_month:,}"),
+            ("events a month", f"{load.events_per_month:,}"),
             ("events of a burst", f"{load.burst:,}"),
             ("a burst is stored within", f"{load.within_s:g} s"),
         ),
@@ -80,7 +80,7 @@ def assumptions() -> None:
             ("the largest event", f"{capacity.MAX_EVENT_BYTES:,} bytes"),
             ("DynamoDB answers a write after", f"{capacity.WRITE_LATENCY_S * 1000:g} ms"),
             ("kept free of what a burst may take", f"{capacity.HEADROOM:.0%}"),
-            ("a month", f"{capacity.HOURS_A_MONTH} hours"),
+            ("a month", f"{capacity.HOURS_PER_MONTH} hours"),
         ),
     )
 

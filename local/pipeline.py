@@ -20,16 +20,18 @@ from botocore.exceptions import ClientError
 from chalicelib import settings
 from chalicelib.errors import ConfigurationError
 from cli.paths import ROOT
+from infra.functions import FUNCTIONS
 from local import stack
 from local.aws import answering, client, environment, given_endpoint, use
 from local.emulator import process as endpoint
 from local.emulator.process import Endpoint
-from local.event_sources import settings as mapping_settings
 from local.event_sources.checkpoints import Checkpoints
 from local.event_sources.kinesis import KinesisMapping
 from local.event_sources.observer import Observer
+from local.event_sources.read_schedule import POLL_INTERVAL_S
+from local.event_sources.settings import kinesis_settings, sqs_settings
 from local.event_sources.sqs import SqsMapping
-from local.faults import switchboard as faults
+from local.faults import switchboard
 from local.faults.switchboard import Switchboard
 from local.sandbox.pool import SandboxPool
 
@@ -38,10 +40,6 @@ if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_sqs import SQSClient
 
-
-#: How often an idle shard is read, unless a plan says.  Lambda does so once a second; a person at a laptop
-#: waits for it.
-POLL_INTERVAL_S = 0.1
 
 _CHILD_START_S = 60.0
 _CHILD_STOP_S = 10.0
@@ -64,38 +62,29 @@ class Plan:
     is_temporary: bool = False  # whether to remove the stage afterwards
     faults: Switchboard | None = None  # what is to go wrong in and around the functions
     shard_limits: bool = False  # whether the embedded endpoint's shards take no more than AWS's do
-    functions: Path = mapping_settings.FUNCTIONS  # what mappings and functions are set to
-    poll_interval_s: float | None = (
-        None  # how often shards are read, always; None is often when there is reason
-    )
+    functions: Path = FUNCTIONS  # what mappings and functions are set to
+    poll_interval_s: float = POLL_INTERVAL_S  # between two reads of an idle shard; 1.0 on AWS
 
 
 class Pipeline:
     """A running pipeline."""
 
-    def __init__(self, stage: str, endpoint: Endpoint, api_url: str, mapping: KinesisMapping) -> None:
+    def __init__(
+        self, stage: str, endpoint: Endpoint, api_url: str, mapping: KinesisMapping, dead_letters: SqsMapping
+    ) -> None:
         self.stage = stage
         self.endpoint = endpoint
         self.api_url = api_url
         self._mapping = mapping
+        self._dead_letters = dead_letters
         self._dynamodb: DynamoDBClient = client("dynamodb")
-        self._sqs: SQSClient = client("sqs")
-        self._dead_letters = self._sqs.get_queue_url(QueueName=settings.dead_letter_queue())["QueueUrl"]
 
     def drained(self) -> bool:
         """Whether everything that was on the stream when this was called has its place.
 
         Raises RuntimeError when a shard's thread has failed.
         """
-        return self._mapping.drained() and self.dead_letters() == 0
-
-    def dead_letters(self) -> int:
-        """Messages that triage has not finished."""
-        found = self._sqs.get_queue_attributes(
-            QueueUrl=self._dead_letters,
-            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-        )
-        return sum(int(count) for count in found["Attributes"].values())
+        return self._mapping.drained() and self._dead_letters.drained()
 
     def stored(self) -> int:
         """How many events the history table holds.  Reads all of it."""
@@ -141,9 +130,9 @@ def running(plan: Plan, observer: Observer, say: Callable[[str], None]) -> Itera
         if plan.is_temporary:
             stops.callback(_remove_from, aws, plan.stage)
         stack.ensure(client("cloudformation"), plan.stage)
-        mapping = _start_mappings(functions, plan, observer, stops)
+        mappings = _start_mappings(functions, plan, observer, stops)
         api_url = _start_api(plan.api_port or 0, plan.logs / "api.log", stops)
-        pipeline = Pipeline(plan.stage, aws, api_url, mapping)
+        pipeline = Pipeline(plan.stage, aws, api_url, *mappings)
         stops.callback(signal.signal, signal.SIGINT, signal.SIG_IGN)  # once is enough: stopping is under way
         yield pipeline
 
@@ -160,24 +149,24 @@ def remove(stage: str) -> None:
 
 def _start_mappings(
     functions: Mapping[str, str], plan: Plan, observer: Observer, stops: contextlib.ExitStack
-) -> KinesisMapping:
+) -> tuple[KinesisMapping, SqsMapping]:
     """Both event source mappings, each with the pool of sandboxes that its function runs in."""
     from app import app  # its decorators read the environment, which is the stage's only now
 
     kinesis: KinesisClient = client("kinesis")
     dynamodb: DynamoDBClient = client("dynamodb")
     sqs: SQSClient = client("sqs")
-    on_stream = mapping_settings.for_kinesis(app, "process_lifecycle", plan.functions)
-    on_queue = mapping_settings.for_sqs(app, "triage_dead_letters", plan.functions)
-    # The handler may report failures only to a mapping that listens.
+    on_stream = kinesis_settings(app, plan.functions)
+    on_queue = sqs_settings(app, plan.functions)
+    # The handler may report failures only to a mapping with ReportBatchItemFailures.
     told = {**functions, "LIFECYCLE_PARTIAL_RESPONSES": "on" if on_stream.partial_responses else "off"}
     module, timeout_s = "app", on_stream.timeout_s
     board = plan.faults
     if board is not None:
         module = "local.faults.functions"
-        told[faults.DIRECTORY_VARIABLE] = str(board.directory.resolve())
+        told[switchboard.DIRECTORY_VARIABLE] = str(board.directory.resolve())
         if board.faults.timeout:
-            timeout_s = min(timeout_s, faults.TIMEOUT_S)
+            timeout_s = min(timeout_s, switchboard.TIMEOUT_S)
 
     def sandboxes(function: str, timeout_s: float, memory_mb: int) -> SandboxPool:
         pool = SandboxPool(
@@ -202,8 +191,7 @@ def _start_mappings(
         checkpoints=Checkpoints(dynamodb, checkpoint_table()),
         failure_queue=settings.dead_letter_queue(),
         observer=observer,
-        poll_interval_s=POLL_INTERVAL_S if plan.poll_interval_s is None else plan.poll_interval_s,
-        is_eager=plan.poll_interval_s is None,
+        poll_interval_s=plan.poll_interval_s,
     )
     dead_letters = SqsMapping(
         settings=on_queue,
@@ -217,7 +205,7 @@ def _start_mappings(
     stops.callback(mapping.stop)
     mapping.start()
     dead_letters.start()
-    return mapping
+    return mapping, dead_letters
 
 
 def checkpoint_table() -> str:

@@ -12,7 +12,8 @@ import sys
 from collections.abc import Sequence
 
 from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED
-from ops.output import CommandError, say
+from cli.output import to_stderr
+from ops.output import CommandError
 
 #: The modules of the nouns, each with `add(nouns)`, in the order of the help.
 NOUNS = (
@@ -58,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
             return code
     except CommandError as exc:
-        say(f"error: {exc}")
+        to_stderr(f"error: {exc}")
         return exc.exit_code
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED

@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 UNIT_BYTES = 25 * 1024
 
 # What an entry adds beside its data and key, at most: four tags, three lengths, the index of the key.
-_BYTES_AN_ENTRY = 4 + 3 * 3 + 2
+_BYTES_PER_ENTRY = 4 + 3 * 3 + 2
 # What the record adds beside its partition key: the format's mark and checksum.
-_BYTES_A_RECORD = 4 + 16
+_BYTES_PER_RECORD = 4 + 16
 
 
 class HashRange(NamedTuple):
@@ -57,7 +57,7 @@ class Aggregator:
         self._shards = sorted(shards)
         self._known |= {shard.shard_id for shard in shards}
         longest_key = max(len(shard.shard_id) for shard in shards)
-        self._room = self._unit_bytes - _BYTES_A_RECORD - longest_key
+        self._room = self._unit_bytes - _BYTES_PER_RECORD - longest_key
         self._starts = [shard.start for shard in self._shards]
         self._gathered: list[list[Entry]] = [[] for _ in self._shards]
         self._bytes = [0 for _ in self._shards]
@@ -75,7 +75,7 @@ class Aggregator:
                 yield None
                 continue
             shard = self._shard_of(entry.partition_key)
-            size = size_of(entry) + _BYTES_AN_ENTRY
+            size = size_of(entry) + _BYTES_PER_ENTRY
             if self._bytes[shard] + size > self._room:
                 yield from self._flush(shard)
             self._gathered[shard].append(entry)

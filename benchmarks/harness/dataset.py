@@ -17,7 +17,7 @@ SEED = 20261120
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 
 #: The deployed mapping's batch size.
-RECORDS_A_LAMBDA_EVENT = 500
+RECORDS_PER_LAMBDA_EVENT = 500
 
 _STREAM_ARN = "arn:aws:kinesis:eu-west-1:000000000000:stream/lifecycle-bench-events"
 _SHARD = "shardId-000000000000"
@@ -30,7 +30,7 @@ def wire_events(count: int, products: int) -> list[bytes]:
     return list(lives(count, products, SEED, NOW))
 
 
-def lambda_events(data: Sequence[bytes], size: int = RECORDS_A_LAMBDA_EVENT) -> Iterator[dict[str, Any]]:
+def lambda_events(data: Sequence[bytes], size: int = RECORDS_PER_LAMBDA_EVENT) -> Iterator[dict[str, Any]]:
     """Lambda events of up to `size` records each (Lambda developer guide, with-kinesis)."""
     numbers = itertools.count(_FIRST_SEQUENCE_NUMBER)
     for start in range(0, len(data), size):

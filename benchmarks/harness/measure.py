@@ -109,11 +109,6 @@ def line(about: Mapping[str, Any], runs: Sequence[Mapping[str, float]]) -> Line:
     return {**about, **figures, "runs": len(runs), "each": each}
 
 
-def percentile(ordered: Sequence[float], rank: float) -> float:
-    """The nearest-rank percentile of what is in order already."""
-    return ordered[max(0, -(-len(ordered) * int(rank) // 100) - 1)]
-
-
 def rounded(value: float) -> float:
     """Four significant digits: no run says more."""
     return float(f"{value:.4g}")

@@ -1,46 +1,32 @@
-"""`demo`: a run of the whole pipeline that checks every event, and tells what it measured.
+"""`demo`: a run of the whole pipeline that checks every event, and reports what it measured.
 
-The only place that brings producer, pipeline and audit together.  What it reports is what it read back.
+It brings producer, pipeline and audit together; what it reports is what it read back.
 """
 
 import argparse
 import itertools
 import json
-import shutil
-import tempfile
 import time
-import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from chalicelib import settings, wiring
-from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
+from cli.output import to_stderr
 from local import pipeline
-from local.aws import given_endpoint
-from local.commands import demo_output
+from local.commands import demo_output, temporary_run
 from local.commands.audit import Produced, Verdict, audit
-from local.commands.serve import to_stderr
+from local.draining import STALL_S, wait_until_drained
 from local.faults.switchboard import Switchboard, combined, described
 from local.observers.counters import Stopwatch
 from local.pipeline import Pipeline, PipelineError, Plan
 from producer import send
-from producer.entry import Entry
 from producer.putter import Putter
 from producer.report import Report
 from producer.source import Source
 
-#: A pipeline that has done nothing for so long will not.  Longer than a function's time-out.
-STALL_S = 150.0
-
 #: Events that are generated unless told otherwise.
 EVENTS = 2000
-
-#: Failed invocations that are worth a word: a function that cannot start fails over and over.
-MANY_FAILURES = 20
-
-_LOOK_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,77 +94,37 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.events is None and args.source is None:
         args.events = EVENTS  # a recorded file is read whole unless told otherwise
-    with Source(args, say=to_stderr) as source:
-        return _run(args, source)
-
-
-def _run(args: argparse.Namespace, source: Source) -> int:
     watch = Stopwatch()
-    logs = Path(tempfile.mkdtemp(prefix="lifecycle-demo-"))
-    # On an endpoint that somebody else brought there may be other demos.
-    own_stage = "demo" if given_endpoint() is None else f"demo-{uuid.uuid4().hex[:8]}"
-    board = _board(args, logs)
+    with Source(args, say=to_stderr) as source:
+        return temporary_run.exit_code(watch, lambda logs: _run(args, source, watch, logs))
+
+
+def _run(args: argparse.Namespace, source: Source, watch: Stopwatch, logs: Path) -> bool:
+    """Whether the run was clean."""
+    say = (lambda line: None) if args.json else to_stderr
+    board = None
+    if args.fault:
+        faults = combined(args.fault)
+        for phrase in described(faults):
+            say(f"fault: {phrase}")
+        board = Switchboard(logs / "faults", faults, seed=args.seed)
     plan = Plan(
-        args.stage or own_stage,
+        args.stage or temporary_run.stage(),
         logs,
         is_temporary=args.stage is None,
         faults=board,
         shard_limits=args.shard_limits,
+        poll_interval_s=args.poll_interval,
     )
-    is_clean = False
-    try:
-        with pipeline.running(plan, watch, _say(args)) as running:
-            result = _observed(args, source, watch, running, board)
-            if args.json:
-                figures = json.dumps(result.figures())
-            else:
-                demo_output.tell(result.figures(), result.verdict.examples, running.api_url, result.produced)
+    with pipeline.running(plan, watch, say) as running:
+        result = _observed(args, source, watch, running, board)
         if args.json:
-            print(figures, flush=True)
-        is_clean = result.is_clean
-    except KeyboardInterrupt:
-        counts = watch.counts()
-        to_stderr(f"interrupted after {counts.processed:,} records in {counts.invocations:,} invocations")
-        return EXIT_INTERRUPTED
-    finally:
-        if is_clean or not any(logs.iterdir()):
-            shutil.rmtree(logs, ignore_errors=True)
+            figures = json.dumps(result.figures())
         else:
-            to_stderr(f"the logs are in {logs}")
-    return EXIT_OK if is_clean else EXIT_FAILED
-
-
-def wait_until_drained(
-    running: Pipeline,
-    watch: Stopwatch,
-    progress: Callable[[int], None],
-    *,
-    stall_s: float = STALL_S,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> bool:
-    """Whether everything accepted got its place; False when nothing has happened for `stall_s`.
-
-    Raises EndpointError when the endpoint is gone.
-    """
-    seen = None
-    seen_at = clock()
-    has_warned = False
-    while True:
-        running.endpoint.check()
-        outstanding = watch.outstanding
-        progress(outstanding)
-        if outstanding == 0 and running.drained():
-            return True
-        counts = watch.counts()
-        if counts.failed_invocations >= MANY_FAILURES and not has_warned:
-            to_stderr(f"{counts.failed_invocations} invocations have failed; the functions' logs say why")
-            has_warned = True
-        if (outstanding, counts) != seen:
-            seen, seen_at = (outstanding, counts), clock()
-        elif clock() - seen_at > stall_s:
-            return False
-        sleep(_LOOK_S)
+            demo_output.tell(result.figures(), result.verdict.examples, running.api_url, result.produced)
+    if args.json:
+        print(figures, flush=True)
+    return result.is_clean
 
 
 def _observed(
@@ -192,18 +138,10 @@ def _observed(
         )
     produced = Produced()
     entries = [entry for entry in source.entries if entry is not None]
-    for entry in entries:
-        if entry.kind == "event":
-            produced.event(entry.data)
-        elif entry.kind == "poison":
-            produced.poison_record(entry.data)
-
+    produced.entries(entries)
     with demo_output.bars(is_shown=not args.json) as bar:
         show_sent, show_stored = bar("sent", len(entries)), bar("stored", len(entries))
         show_read = bar("read back", len(produced.products))
-
-        def accepted(entry: Entry, shard_id: str, sequence_number: str, at: float) -> None:
-            watch.accepted(shard_id, sequence_number, at, is_event=entry.kind != "poison")
 
         def answered(report: Report) -> None:
             show_sent(report.sent)
@@ -213,7 +151,7 @@ def _observed(
             send.client(),
             settings.stream_name(),
             ordered=not args.shuffle,  # order costs requests, and a shuffled run has none
-            on_accepted=accepted,
+            on_accepted=watch.accepted,
             on_answer=answered,
         )
         started_at = time.time()
@@ -233,16 +171,3 @@ def _observed(
     seconds = time.monotonic() - began
     struck = None if board is None else board.counts()
     return Run(source, report, produced, verdict, watch, started_at, drained, seconds, struck)
-
-
-def _board(args: argparse.Namespace, logs: Path) -> Switchboard | None:
-    if not args.fault:
-        return None
-    faults = combined(args.fault)
-    for phrase in described(faults):
-        _say(args)(f"fault: {phrase}")
-    return Switchboard(logs / "faults", faults, seed=args.seed)
-
-
-def _say(args: argparse.Namespace) -> Callable[[str], None]:
-    return (lambda line: None) if args.json else to_stderr

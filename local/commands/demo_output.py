@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from local.commands.audit import Produced, Reader, Shown
+from local.commands.audit import ApiReader, Produced, Shown
 
 #: Of so many products with the longest histories, the oddest one's story is told.
 CANDIDATES = 12
@@ -135,7 +135,7 @@ def _verdict(figures: dict[str, Any]) -> Text:
 def _oddest(api_url: str, produced: Produced) -> Product | None:
     """The product with the most anomalies, among those with the longest histories."""
     longest = sorted(produced.products, key=lambda serial: -len(produced.products[serial]))[:CANDIDATES]
-    with contextlib.closing(Reader(api_url)) as reader:
+    with contextlib.closing(ApiReader(api_url)) as reader:
         answers = [reader.get(f"{api_url}/products/{quote(serial, safe='')}") for serial in longest]
     products = [_product.decode(body) for status, body in answers if status == 200]
     return max(products, key=lambda product: (len(product.anomalies), len(product.history)), default=None)

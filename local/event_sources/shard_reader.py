@@ -1,13 +1,12 @@
 """One shard read from a position on: iterators, pages, throttling, the shard's end.
 
-The only place that calls GetShardIterator and GetRecords for the local mappings.
+Calls GetShardIterator and GetRecords for the local mappings.
 """
 
 from collections.abc import Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.event_sources.settings import AT_TIMESTAMP, LATEST, TRIM_HORIZON
@@ -22,17 +21,6 @@ _THROTTLED = {
     "ThrottlingException",
     "KMSThrottlingException",
 }
-
-
-def client_config(shards: int) -> Config:
-    """How a Kinesis client for the mappings should be built: we do the retrying, and fast."""
-    return Config(
-        parameter_validation=False,
-        connect_timeout=5,
-        read_timeout=15,
-        retries={"total_max_attempts": 1},
-        max_pool_connections=max(10, shards + 2),
-    )
 
 
 class Start(NamedTuple):
@@ -59,20 +47,20 @@ class Start(NamedTuple):
 
     @classmethod
     def newest(cls) -> "Start":
-        """Behind the newest record there is when the first iterator is obtained."""
+        """Behind the newest record when the first iterator is obtained."""
         return cls(LATEST)
 
 
-class Page(NamedTuple):
-    """What one read gave."""
+class ReadResult(NamedTuple):
+    """What one read returned."""
 
     records: Sequence["RecordTypeDef"]
-    is_tip: bool  # nothing is behind these records, for now
-    is_end: bool  # nothing will ever be: the shard is closed and read to its end
+    is_tip: bool  # there was no record, and nothing is behind for now
+    is_end: bool  # the shard is closed and read to its end
 
 
 class ReadLaterError(Exception):
-    """This read did not work; the next may.  The message says why."""
+    """This read failed and the next one may succeed.  The message says why."""
 
 
 class ShardGoneError(Exception):
@@ -107,8 +95,8 @@ class ShardReader:
             # Should this iterator be lost before anything was read, a new LATEST would skip records.
             self._start = Start.at_time(now)
 
-    def read(self, limit: int, now: float) -> Page:
-        """The next records, up to `limit`.  Raises ReadLaterError or ShardGoneError.
+    def read(self, limit: int, now: float) -> ReadResult:
+        """Return the next records, at most `limit`.  Raises ReadLaterError or ShardGoneError.
 
         Iterators last five minutes; an expired one is replaced at once.
         """
@@ -120,7 +108,7 @@ class ShardReader:
             if exc.response["Error"]["Code"] not in _THROTTLED:
                 self._iterator = None
             if exc.response["Error"]["Code"] == "ExpiredIteratorException":
-                return Page((), is_tip=False, is_end=False)
+                return ReadResult((), is_tip=False, is_end=False)
             raise _translated(exc) from exc
         except BotoCoreError as exc:
             raise _translated(exc) from exc
@@ -128,7 +116,7 @@ class ShardReader:
         if records:
             self._start = Start.after(records[-1]["SequenceNumber"])
         self._iterator = answer.get("NextShardIterator")
-        return Page(
+        return ReadResult(
             records,
             is_tip=not records and not answer.get("MillisBehindLatest"),
             is_end=self._iterator is None,

@@ -1,7 +1,7 @@
 """An SQS event source mapping on this machine: receives, invokes, deletes what is done.
 
-The only place that polls a queue for a function.  What fails stays on the queue: it is received again when
-its visibility timeout is over, counted by SQS, and moved to the queue's own dead-letter queue by SQS.
+What fails stays on the queue: it is received again when its visibility timeout is over, counted by SQS, and
+moved to the queue's own dead-letter queue by SQS.
 (Lambda developer guide, "Using Lambda with Amazon SQS" and "Handling errors for an SQS event source".)
 """
 
@@ -15,12 +15,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.errors import ConfigurationError
 from local.event_sources import lambda_events
-from local.event_sources.batch_item_failures import Ending, Outcome, done_messages
+from local.event_sources.batch_item_failures import succeeded_messages
 from local.event_sources.batching import ENVELOPE_BYTES, MAX_EVENT_BYTES
-from local.event_sources.failure_destination import queue_url
-from local.event_sources.observer import Invocation, Observer, Silent
+from local.event_sources.observer import Invocation, Observer
+from local.event_sources.queues import messages_waiting, queue_url
 from local.event_sources.settings import SqsSettings
 from local.event_sources.shard_state_machine import exponential_backoff
+from local.sandbox.outcome import Ending, Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -41,8 +42,17 @@ class _Received(NamedTuple):
     at: float  # when it was received
 
 
+class _Queue(NamedTuple):
+    """What a mapping finds when it starts."""
+
+    url: str
+    name: str
+    visibility_s: int
+    encode: Callable[["MessageTypeDef"], bytes]
+
+
 class SqsMapping:
-    """What `aws lambda create-event-source-mapping` makes for a queue, in threads of this process."""
+    """What `aws lambda create-event-source-mapping` creates for a queue, in threads of this process."""
 
     def __init__(
         self,
@@ -59,11 +69,11 @@ class SqsMapping:
         """`queue` is a URL, an ARN or a name; `backoff` the pause in seconds after an n-th failed receive,
         or an n-th invocation that did not reach the function."""
         self._settings = settings
-        self._queue = queue
+        self._queue_name = queue
         self._function = function
         self._invoke = invoke
         self._sqs = sqs
-        self._observer = observer or Silent()
+        self._observer = observer or Observer()
         self._backoff = backoff or exponential_backoff()
         self._clock = clock
         self._stopping = threading.Event()
@@ -75,28 +85,32 @@ class SqsMapping:
 
     def start(self) -> None:
         """Begin.  Raises ConfigurationError for a queue that is missing, FIFO or too impatient."""
-        self._url = queue_url(self._sqs, self._queue)
-        self._name = self._url.rpartition("/")[2]
+        url = queue_url(self._sqs, self._queue_name)
+        name = url.rpartition("/")[2]
         try:
             attributes = self._sqs.get_queue_attributes(
-                QueueUrl=self._url, AttributeNames=["QueueArn", "VisibilityTimeout"]
+                QueueUrl=url, AttributeNames=["QueueArn", "VisibilityTimeout"]
             )["Attributes"]
         except self._sqs.exceptions.QueueDoesNotExist as exc:
-            raise ConfigurationError(f"queue {self._name!r} does not exist; create the stack first") from exc
-        self._visibility_s = int(attributes["VisibilityTimeout"])
-        if self._visibility_s < self._settings.timeout_s:
+            raise ConfigurationError(f"queue {name!r} does not exist; create the stack first") from exc
+        visibility_s = int(attributes["VisibilityTimeout"])
+        if visibility_s < self._settings.timeout_s:
             raise ConfigurationError(
-                f"queue {self._name!r}: Queue visibility timeout: {self._visibility_s} seconds is less than "
+                f"queue {name!r}: Queue visibility timeout: {visibility_s} seconds is less than "
                 f"Function timeout: {self._settings.timeout_s} seconds"
             )
-        if self._name.endswith(".fifo"):
-            raise ConfigurationError(f"queue {self._name!r}: the local mapping does not honour FIFO queues")
-        self._encode = lambda_events.sqs_encoder(attributes["QueueArn"], window=self._settings.window_s > 0)
-        self._poller = threading.Thread(target=self._poll, name=self._name, daemon=True)
+        if name.endswith(".fifo"):
+            raise ConfigurationError(f"queue {name!r}: the local mapping does not honour FIFO queues")
+        encode = lambda_events.sqs_encoder(attributes["QueueArn"], window=self._settings.window_s > 0)
+        queue = _Queue(url, name, visibility_s, encode)
+        self._poller = threading.Thread(target=self._poll, args=(queue,), name=name, daemon=True)
         self._poller.start()
 
     def stop(self, grace_s: float = 30.0) -> None:
-        """Receive no more and finish what is in flight, up to `grace_s`; the rest becomes visible again."""
+        """Receive no more and finish the batches in flight, for at most `grace_s`.
+
+        The messages of what is not finished by then become visible again.
+        """
         self._stopping.set()
         deadline = time.monotonic() + grace_s
         if self._poller is not None:
@@ -108,18 +122,11 @@ class SqsMapping:
 
     def drained(self) -> bool:
         """Whether the queue holds nothing, visible or not, and no invocation is in flight."""
-        attributes = self._sqs.get_queue_attributes(
-            QueueUrl=self._url,
-            AttributeNames=[
-                "ApproximateNumberOfMessages",
-                "ApproximateNumberOfMessagesNotVisible",
-                "ApproximateNumberOfMessagesDelayed",
-            ],
-        )["Attributes"]
+        waiting = messages_waiting(self._sqs, queue_url(self._sqs, self._queue_name))
         with self._lock:
-            return not self._in_flight and not any(map(int, attributes.values()))
+            return not self._in_flight and not waiting
 
-    def _poll(self) -> None:
+    def _poll(self, queue: _Queue) -> None:
         failures = 0
         while not self._stopping.is_set():
             # Receive only what can be invoked at once: a message's visibility timeout is running.
@@ -127,23 +134,23 @@ class SqsMapping:
                 continue
             batch: list[_Received] = []
             try:
-                batch = self._gather()
+                batch = self._gather(queue)
                 failures = 0
             except (ClientError, BotoCoreError) as exc:
                 failures += 1
                 if failures == 1:
-                    logger.warning("queue %s: receiving again after: %s", self._name, exc)
+                    logger.warning("queue %s: receiving again after: %s", queue.name, exc)
                 self._stopping.wait(self._backoff(failures))
             if batch:  # when stopping too: left alone, it would be invisible for a whole timeout
-                thread = threading.Thread(target=self._process, args=(batch,), daemon=True)
+                thread = threading.Thread(target=self._process, args=(queue, batch), daemon=True)
                 with self._lock:
                     self._in_flight.add(thread)
                 thread.start()
             else:
                 self._slots.release()
 
-    def _gather(self) -> list[_Received]:
-        """A batch: one receive or, with a window, several."""
+    def _gather(self, queue: _Queue) -> list[_Received]:
+        """Receive a batch: with one call or, if the mapping has a window, several."""
         batch, self._left_over = self._left_over, []
         size = ENVELOPE_BYTES + sum(len(each.entry) + 1 for each in batch)
         window_ends = self._clock() + self._settings.window_s
@@ -152,7 +159,7 @@ class SqsMapping:
                 break
             wanted = min(SQS_BATCH, self._settings.batch_size - len(batch))
             try:
-                received = self._receive(wanted)
+                received = self._receive(queue, wanted)
             except (ClientError, BotoCoreError):
                 if not batch:
                     raise
@@ -167,38 +174,38 @@ class SqsMapping:
                 break
         return batch
 
-    def _receive(self, wanted: int) -> list[_Received]:
+    def _receive(self, queue: _Queue, wanted: int) -> list[_Received]:
         answer = self._sqs.receive_message(
-            QueueUrl=self._url,
+            QueueUrl=queue.url,
             MaxNumberOfMessages=wanted,
             WaitTimeSeconds=RECEIVE_WAIT_S,
             MessageSystemAttributeNames=["All"],
             MessageAttributeNames=["All"],
         )
         now = self._clock()
-        return [_Received(each, self._encode(each), now) for each in answer.get("Messages", [])]
+        return [_Received(each, queue.encode(each), now) for each in answer.get("Messages", [])]
 
-    def _process(self, batch: list[_Received]) -> None:
+    def _process(self, queue: _Queue, batch: list[_Received]) -> None:
         try:
-            started_at, outcome = self._deliver(batch)
+            started_at, outcome = self._deliver(queue, batch)
             ended_at = self._clock()
             identifiers = [each.message["MessageId"] for each in batch]
-            done = done_messages(outcome, identifiers, reported=self._settings.partial_responses)
-            self._delete([each.message for each in batch if each.message["MessageId"] in done])
-            self._report(batch, outcome, len(done), started_at, ended_at)
+            done = succeeded_messages(outcome, identifiers, reported=self._settings.partial_responses)
+            self._delete(queue, [each.message for each in batch if each.message["MessageId"] in done])
+            self._report(queue.name, batch, outcome, len(done), started_at, ended_at)
             if done:
-                self._observer.processed(self._name, done, ended_at)
+                self._observer.processed(queue.name, done, ended_at)
         except Exception:  # a bug of ours: the messages come back by themselves, and the slot must too
-            logger.exception("queue %s: a batch was not finished and will be received again", self._name)
+            logger.exception("queue %s: a batch was not finished and will be received again", queue.name)
         finally:
             with self._lock:
                 self._in_flight.discard(threading.current_thread())
             self._slots.release()
 
-    def _deliver(self, batch: list[_Received]) -> tuple[float, Outcome]:
-        """Invoke, again and again while the function is not reached and the messages are still ours."""
+    def _deliver(self, queue: _Queue, batch: list[_Received]) -> tuple[float, Outcome]:
+        """Invoke, repeatedly while the function is not reached and the messages stay invisible to others."""
         event = lambda_events.of_entries([each.entry for each in batch])
-        ours_until = min(each.at for each in batch) + self._visibility_s - self._settings.timeout_s
+        ours_until = min(each.at for each in batch) + queue.visibility_s - self._settings.timeout_s
         failures = 0
         while True:
             started_at = self._clock()
@@ -210,30 +217,36 @@ class SqsMapping:
             if self._stopping.wait(pause_s):
                 return started_at, outcome
 
-    def _delete(self, messages: list["MessageTypeDef"]) -> None:
+    def _delete(self, queue: _Queue, messages: list["MessageTypeDef"]) -> None:
         for start in range(0, len(messages), SQS_BATCH):
             some = messages[start : start + SQS_BATCH]
             try:
                 failed = self._sqs.delete_message_batch(
-                    QueueUrl=self._url,
+                    QueueUrl=queue.url,
                     Entries=[
                         {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
                         for number, message in enumerate(some)
                     ],
                 ).get("Failed", [])
             except (ClientError, BotoCoreError) as exc:
-                logger.warning("queue %s: %d messages will be received again: %s", self._name, len(some), exc)
+                logger.warning("queue %s: %d messages will be received again: %s", queue.name, len(some), exc)
                 continue
             for entry in failed:
                 logger.warning(
                     "queue %s: message %s will be received again: %s",
-                    self._name,
+                    queue.name,
                     some[int(entry["Id"])]["MessageId"],
                     entry.get("Message", entry["Code"]),
                 )
 
     def _report(
-        self, batch: list[_Received], outcome: Outcome, done: int, started_at: float, ended_at: float
+        self,
+        source: str,
+        batch: list[_Received],
+        outcome: Outcome,
+        done: int,
+        started_at: float,
+        ended_at: float,
     ) -> None:
         ending = outcome.ending.value
         if outcome.ending is Ending.OK and done < len(batch):
@@ -243,7 +256,7 @@ class SqsMapping:
         self._observer.invoked(
             Invocation(
                 function=self._function,
-                source=self._name,
+                source=source,
                 batch_size=len(batch),
                 outcome=ending,
                 attempt=max(int(each.get("ApproximateReceiveCount", "1")) for each in attributes),

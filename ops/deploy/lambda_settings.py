@@ -60,7 +60,7 @@ def losing(differences: list[Difference]) -> str:
     return ""
 
 
-class Deployed:
+class LambdaSettings:
     """The functions and mappings of a stage on Lambda, beside what they should be.
 
     Raises NotDeployedError where one is missing.

@@ -20,12 +20,14 @@ import msgspec
 from chalicelib import settings
 from chalicelib.errors import ConfigurationError
 from cli import stage as stages
+from cli.arguments import Commands
 from cli.exits import EXIT_FAILED, EXIT_OK
+from cli.output import to_stderr
 from cli.paths import ROOT
 from infra import functions
 from ops import arguments
 from ops.deploy import policies
-from ops.output import CommandError, say, tell, tell_json
+from ops.output import CommandError, print_json, print_line
 
 EXAMPLES = """\
   # dist/dev: sam.json and deployment.zip
@@ -36,8 +38,11 @@ EXAMPLES = """\
 """
 
 
-class PackageError(Exception):
-    """What came out must not be deployed.  The message says why and what to do."""
+class PackageError(CommandError):
+    """The package must not be deployed.  The message says why and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, EXIT_FAILED)
 
 
 class Package(msgspec.Struct, frozen=True):
@@ -49,33 +54,29 @@ class Package(msgspec.Struct, frozen=True):
     zip_bytes: int
 
 
-def add(nouns: arguments.Commands) -> None:
+def add(nouns: Commands) -> None:
     """Add the noun to the command line."""
     parser = arguments.command(
-        nouns, "package", "build a stage's template and zip for aws cloudformation deploy", EXAMPLES
+        nouns, "package", "build a stage's template and zip for aws cloudformation deploy", EXAMPLES, run=run
     )
     parser.add_argument("--out", type=Path, help="directory (default: dist/STAGE)")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Build; the paths are the answer."""
     stage = settings.stage()
-    try:
-        package = build(stage, args.out or ROOT / "dist" / stage)
-    except PackageError as exc:
-        raise CommandError(str(exc), EXIT_FAILED) from exc
+    package = build(stage, args.out or ROOT / "dist" / stage)
     if args.json:
-        tell_json(msgspec.to_builtins(package))
+        print_json(msgspec.to_builtins(package))
         return EXIT_OK
-    tell(package.template)
-    tell(f"{package.zip} ({package.zip_bytes / 1e6:.1f} MB)")
+    print_line(package.template)
+    print_line(f"{package.zip} ({package.zip_bytes / 1e6:.1f} MB)")
     deployable = f"{Path(package.template).parent}/deploy.json"
-    say(
+    to_stderr(
         f"next: aws cloudformation package --template-file {package.template} --s3-bucket BUCKET "
         f"--use-json --output-template-file {deployable}"
     )
-    say(
+    to_stderr(
         f"then: aws cloudformation deploy --template-file {deployable} "
         f"--stack-name {settings.APP_NAME}-{stage} --capabilities CAPABILITY_IAM"
     )

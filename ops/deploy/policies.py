@@ -18,11 +18,13 @@ import msgspec
 
 from chalicelib import settings
 from chalicelib.settings import APP_NAME
+from cli.arguments import Commands
 from cli.exits import EXIT_FAILED, EXIT_OK
+from cli.output import to_stderr
 from cli.stage import CONFIG
+from infra import stages
 from ops import arguments
-from ops.deploy import stack
-from ops.output import say, tell, tell_json
+from ops.output import print_json, print_line
 
 EXAMPLES = """\
   # write the policy files of a stage, new or after a change of the table
@@ -116,28 +118,29 @@ TABLE: dict[Function, tuple[Grant, ...]] = {
 }
 
 
-def add(nouns: arguments.Commands) -> None:
+def add(nouns: Commands) -> None:
     """Add the noun to the command line."""
-    parser = arguments.command(nouns, "policies", "write the policy files of a stage's functions", EXAMPLES)
+    parser = arguments.command(
+        nouns, "policies", "write the policy files of a stage's functions", EXAMPLES, run=run
+    )
     parser.add_argument("--check", action="store_true", help="write nothing, exit 1 when one is out of date")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write or compare; the files that changed, or have to, are the answer."""
     stage = settings.stage()
-    stack.parameters(stage)  # the laptop's stage is refused: nothing of it is deployed
+    stages.read(stage)  # the laptop's stage is refused: nothing of it is deployed
     changed = stale(stage)
     if not args.check:
         for path, text in files(stage):
             path.write_text(text)
     if args.json:
-        tell_json({"stage": stage, "changed": [path.name for path in changed], "written": not args.check})
+        print_json({"stage": stage, "changed": [path.name for path in changed], "written": not args.check})
     else:
         for path in changed:
-            tell(f"{path.name} {'is out of date' if args.check else 'written'}")
+            print_line(f"{path.name} {'is out of date' if args.check else 'written'}")
         if not changed:
-            say(f"the policies of {stage} are up to date")
+            to_stderr(f"the policies of {stage} are up to date")
     return EXIT_FAILED if changed and args.check else EXIT_OK
 
 

@@ -26,7 +26,7 @@ from ops import clients
 from ops.__main__ import main as ops
 from ops.deploy import package
 from ops.deploy.change_set import Change, ChangeSet
-from ops.deploy.lambda_settings import Deployed
+from ops.deploy.lambda_settings import LambdaSettings
 from ops.output import CommandError
 from producer import send
 from producer.__main__ import main as producer
@@ -115,7 +115,7 @@ def test_options_for_a_file_without_a_file(capsys: pytest.CaptureFixture[str]) -
 
 def test_a_stage_whose_functions_are_not_deployed(aws: str) -> None:
     with pytest.raises(CommandError) as refused:
-        Deployed(boto3.client("lambda"), "prod").configuration("process_lifecycle")
+        LambdaSettings(boto3.client("lambda"), "prod").configuration("process_lifecycle")
 
     assert says("there is no function", str(refused.value))
 
@@ -129,7 +129,7 @@ class DeployedTwice:
 
 def test_a_function_that_has_two_mappings() -> None:
     with pytest.raises(CommandError) as refused:
-        Deployed(DeployedTwice(), "prod").mapping("process_lifecycle")  # type: ignore[arg-type]
+        LambdaSettings(DeployedTwice(), "prod").mapping("process_lifecycle")  # type: ignore[arg-type]
 
     assert says("… has … event source mappings", str(refused.value))
     assert "--uuid one or other" in str(refused.value)

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import boto3
+import pytest
 
-from local.event_sources.batch_item_failures import Outcome
+from local.aws import client
 from local.event_sources.checkpoints import Checkpoints
 from local.event_sources.kinesis import KinesisMapping
-from local.event_sources.observer import Invocation, Silent
+from local.event_sources.observer import Invocation, Observer
 from local.event_sources.settings import KinesisSettings
-from local.event_sources.shard_reader import client_config
-from local.event_sources.shard_state_machine import no_backoff
+from local.sandbox.outcome import Outcome
 from local.sandbox.pool import SandboxPool
+from tests.support.shard_machines import no_backoff
 
 #: Long enough for any machine; a test that reaches it has failed.
 DEADLINE_S = 60.0
@@ -40,7 +40,7 @@ def pass_time(seconds: float) -> None:
     assert eventually(lambda: time.monotonic() > until)
 
 
-class Watcher(Silent):
+class Watcher(Observer):
     """An observer that remembers."""
 
     def __init__(self) -> None:
@@ -83,9 +83,12 @@ class Rig:
         self.table = f"checkpoints-{name}"
         self.notes_path = directory / f"notes-{name}"
         self.notes_path.touch()
-        self.kinesis = boto3.client("kinesis", endpoint_url=kinesis_url, config=client_config(16))
-        self.sqs = boto3.client("sqs")
-        self.dynamodb = boto3.client("dynamodb")
+        with pytest.MonkeyPatch.context() as patched:
+            if kinesis_url is not None:
+                patched.setenv("AWS_ENDPOINT_URL_KINESIS", kinesis_url)
+            self.kinesis = client("kinesis")
+        self.sqs = client("sqs")
+        self.dynamodb = client("dynamodb")
         self.watcher = Watcher()
         self.pool = SandboxPool(
             handler="tests.support.handlers.note",
@@ -134,7 +137,6 @@ class Rig:
         clock: Callable[[], float] = time.time,
         failure_queue: str | None = None,
         poll_interval_s: float = 0.05,
-        is_eager: bool = False,
         **settings: Any,
     ) -> KinesisMapping:
         """A mapping of the stream to the function; without backoff, with partial responses."""
@@ -149,7 +151,6 @@ class Rig:
             failure_queue=failure_queue or self.queue,
             observer=self.watcher,
             poll_interval_s=poll_interval_s,
-            is_eager=is_eager,
             backoff=no_backoff,
             clock=clock,
         )
@@ -193,8 +194,8 @@ class Rig:
         with contextlib.suppress(self.kinesis.exceptions.ResourceNotFoundException):
             self.kinesis.delete_stream(StreamName=self.stream)
         self.sqs.delete_queue(QueueUrl=self.queue)
-        for client in (self.kinesis, self.sqs, self.dynamodb):
-            client.close()
+        for each in (self.kinesis, self.sqs, self.dynamodb):
+            each.close()
 
 
 @contextlib.contextmanager

@@ -117,7 +117,7 @@ def test_ctrl_c_ends_everything_it_started_with_a_word_about_how_far_it_got() ->
         text=True,
     )
     # The mapping's sandboxes start with the first records.
-    assert until(lambda: "local.sandbox.pool" in " ".join(command_lines(process.pid).values()))
+    assert until(lambda: "local.sandbox.worker" in " ".join(command_lines(process.pid).values()))
     started = command_lines(process.pid)
 
     process.send_signal(signal.SIGINT)

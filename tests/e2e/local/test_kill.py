@@ -48,7 +48,7 @@ def test_sigkill_of_everything_but_the_endpoint_in_the_middle_of_20000_events_lo
     assert until(lambda: stored.count() > EVENTS // 10)
     ours = command_lines(first.process.pid)
     del ours[kept.pid]
-    assert any("local.sandbox.pool" in line for line in ours.values())
+    assert any("local.sandbox.worker" in line for line in ours.values())
     assert any("local.api_server" in line for line in ours.values())
 
     for pid in ours:

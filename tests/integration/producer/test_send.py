@@ -22,7 +22,7 @@ from chalicelib.errors import InvalidEventError
 from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE
 from cli.paths import ROOT
 from producer.__main__ import EXAMPLES, main
-from producer.waiting import MAX_RECORDS
+from producer.limits import MAX_RECORDS
 from tests.support.headings import says
 
 EVENT = '{"sn":"P-1","type":"Theft","timestamp":"2026-01-01T00:00:00Z","price":1.10}\n'

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.tables import cases
-from chalicelib.telemetry import metrics
+from chalicelib.telemetry import logs, metrics
 from cli.paths import ROOT
 from infra import functions, template
 from ops.deploy import policies
@@ -157,6 +157,20 @@ def test_saved_queries_are_explained_and_what_is_named_is_saved() -> None:
     }
 
     assert set(re.findall(r"^\| \*(.+?)\* \|", OPERATING, re.M)) == saved
+
+
+def test_saved_queries_go_by_kinds_that_lines_have_and_never_by_their_prose() -> None:
+    queries = [
+        it["Properties"]["QueryString"]
+        for it in RESOURCES.values()
+        if it["Type"] == "AWS::Logs::QueryDefinition"
+    ]
+    written = set(re.findall(r'"kind": "(\w+)"', (ROOT / "chalicelib" / "telemetry" / "logs.py").read_text()))
+
+    assert {kind for query in queries for kind in re.findall(r'kind = "(\w+)"', query)} <= written
+    assert not [query for query in queries if re.search(r"(?<!@)\bmessage (like|=)", query)]
+    assert written == set(re.findall(r"^    (\w+) ", str(logs.__doc__), re.M))
+    assert all(f"`{kind}`" in OPERATING for kind in written)
 
 
 def test_late_shards_asks_for_what_a_batch_s_line_has() -> None:

@@ -57,10 +57,10 @@ def test_what_reset_did_is_json_for_a_program(
     ("options", "sentence"),
     [
         ("demo --events x", "--events: expected a whole number, 0 or more, got 'x'"),
-        ("demo --products 0", "--products: expected at least 1"),
+        ("demo --products 0", "--products: expected a whole number, 1 or more, got '0'"),
         ("demo --duplicates 1.5", "--duplicates: expected a share from 0 to 1, got '1.5'"),
         ("demo --duplicates nan", "--duplicates: expected a share from 0 to 1, got 'nan'"),
-        ("serve --port 65536", "--port: expected a port up to 65535, got '65536'"),
+        ("serve --port 65536", "--port: expected a port from 0 to 65535, got '65536'"),
         ("demo --fault throttle=2", "--fault: throttle: expected a share from 0 to 0.9, got '2'"),
         ("serve --fault thrtle=0.1", "--fault: expected NAME=VALUE with one of throttle, timeout"),
         ("sevre", "invalid choice: 'sevre'"),

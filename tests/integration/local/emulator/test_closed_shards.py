@@ -9,9 +9,9 @@ from typing import Any
 import boto3
 import pytest
 
+from local.aws import client
 from local.emulator import process
 from local.emulator.patches import kinesis_expiry, kinesis_resharding, kinesis_shards
-from local.event_sources.shard_reader import client_config
 from tests.support.shards import (
     HASH_KEYS,
     hash_range,
@@ -31,9 +31,9 @@ from tests.support.shards import (
 
 @pytest.fixture
 def kinesis(aws: str) -> Iterator[Any]:
-    client = boto3.client("kinesis", config=client_config(4))
-    yield client
-    client.close()
+    kinesis = client("kinesis")
+    yield kinesis
+    kinesis.close()
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local.event_sources.batch_item_failures import Outcome
+from local.sandbox.outcome import Outcome
 from tests.support.mappings import Rig, by_number, eventually, flat, rigged
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from local.event_sources.batch_item_failures import Ending, Outcome
+from local.sandbox.outcome import Ending, Outcome
 from tests.support.mappings import Rig, by_number, eventually, rigged
 
 

@@ -8,16 +8,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 
 from chalicelib.errors import ConfigurationError
-from local.event_sources.batch_item_failures import Ending, Outcome
+from local.aws import client
 from local.event_sources.settings import SqsSettings
-from local.event_sources.shard_state_machine import no_backoff
 from local.event_sources.sqs import SqsMapping
+from local.sandbox.outcome import Ending, Outcome
 from local.sandbox.pool import SandboxPool
 from tests.support.mappings import Watcher, eventually, pass_time
+from tests.support.shard_machines import no_backoff
 
 #: A queue's visibility timeout here: what fails comes again after this many seconds.
 VISIBILITY_S = 2
@@ -28,7 +28,7 @@ class Post:
 
     def __init__(self, directory: Path) -> None:
         name = uuid.uuid4().hex[:8]
-        self.sqs = boto3.client("sqs")
+        self.sqs = client("sqs")
         self.notes_path = directory / "notes"
         self.notes_path.touch()
         self.watcher = Watcher()

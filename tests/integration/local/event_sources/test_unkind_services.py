@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from botocore.awsrequest import AWSResponse
 
-from local.event_sources.batch_item_failures import Outcome
+from local.sandbox.outcome import Outcome
 from tests.support.mappings import Rig, eventually, flat, pass_time, rigged
 
 

@@ -9,11 +9,12 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cli.paths import ROOT
-from local.event_sources.batch_item_failures import Ending
+from local.sandbox.outcome import Ending, Outcome
 from local.sandbox.pool import SandboxPool
 from tests.support.processes import until
 
@@ -39,6 +40,13 @@ def pool_of(tmp_path: Path) -> Iterator[Pools]:
     yield make
     for pool in pools:
         pool.close()
+
+
+def error_of(outcome: Outcome) -> dict[str, Any]:
+    """The function error that was answered."""
+    assert outcome.ending is not Ending.OK
+    error: dict[str, Any] = json.loads(outcome.payload)
+    return error
 
 
 def is_running(pid: int) -> bool:
@@ -100,7 +108,7 @@ def test_a_raised_exception_is_an_unhandled_function_error_with_its_trace(
     outcome = pool.invoke(b"{}")
     again = pool.invoke(b"{}")
 
-    error = outcome.error()
+    error = error_of(outcome)
     assert outcome.ending is Ending.ERROR
     assert outcome.function_error == "Unhandled"
     assert (error["errorType"], error["errorMessage"]) == ("ValueError", "no such dealer")
@@ -122,8 +130,8 @@ def test_a_timeout_kills_the_process_and_the_next_invocation_gets_a_new_one(pool
 
     assert outcome.ending is Ending.TIMEOUT
     assert outcome.function_error == "Unhandled"
-    assert outcome.error()["errorType"] == "Sandbox.Timedout"
-    assert outcome.error()["errorMessage"].endswith("Task timed out after 1.00 seconds")
+    assert error_of(outcome)["errorType"] == "Sandbox.Timedout"
+    assert error_of(outcome)["errorMessage"].endswith("Task timed out after 1.00 seconds")
     assert not is_running(first)
     assert after != first
 
@@ -146,8 +154,8 @@ def test_a_handler_that_leaves_is_a_failed_invocation(pool_of: Pools, status: in
 
     assert outcome.ending is Ending.CRASH
     assert outcome.function_error == "Unhandled"
-    assert outcome.error()["errorType"] == "Runtime.ExitError"
-    assert outcome.error()["errorMessage"].endswith(words)
+    assert error_of(outcome)["errorType"] == "Runtime.ExitError"
+    assert error_of(outcome)["errorMessage"].endswith(words)
 
 
 def test_a_worker_killed_in_the_middle_is_a_failed_invocation_and_is_replaced(pool_of: Pools) -> None:
@@ -160,7 +168,7 @@ def test_a_worker_killed_in_the_middle_is_a_failed_invocation_and_is_replaced(po
         outcome = doomed.result(20)
 
     assert outcome.ending is Ending.CRASH
-    assert outcome.error()["errorMessage"].endswith("signal: killed")
+    assert error_of(outcome)["errorMessage"].endswith("signal: killed")
     assert int(pool.invoke(b'{"seconds": 0}').payload) != pid
 
 
@@ -201,7 +209,7 @@ def test_what_lambda_refuses_is_a_function_error(
     outcome = pool_of(handler).invoke(event.encode())
 
     assert outcome.ending is Ending.ERROR
-    assert outcome.error()["errorType"] == error_type
+    assert error_of(outcome)["errorType"] == error_type
 
 
 def test_the_largest_answer_lambda_takes_comes_back(pool_of: Pools) -> None:
@@ -223,8 +231,8 @@ def test_a_module_that_cannot_be_imported_is_a_function_error(tmp_path: Path) ->
         outcome = pool.invoke(b"{}")
 
     assert outcome.ending is Ending.ERROR
-    assert outcome.error()["errorType"] == "Runtime.ImportModuleError"
-    assert "no_such_module_anywhere" in outcome.error()["errorMessage"]
+    assert error_of(outcome)["errorType"] == "Runtime.ImportModuleError"
+    assert "no_such_module_anywhere" in error_of(outcome)["errorMessage"]
 
 
 def test_closing_ends_every_process_and_fails_what_is_under_way(pool_of: Pools) -> None:

@@ -176,7 +176,7 @@ def test_discard_keeps_who_and_why(ops: Operator) -> None:
     assert (ran.code, ran.err) == (0, "2 discarded\n")
     for id_ in ids:
         assert case(id_).status == "discarded"
-        assert [(deed.who, deed.what) for deed in case(id_).trail] == [
+        assert [(entry.who, entry.what) for entry in case(id_).trail] == [
             ("ada", "discarded: a test of the dealer's")
         ]
 

@@ -9,7 +9,7 @@ from chalice.test import Client
 
 from chalicelib import wiring
 from chalicelib.domain import events
-from chalicelib.tables.cases import Deed
+from chalicelib.tables.cases import AuditEntry
 from ops import clients
 from tests.support.dead_letters import Stream
 from tests.support.headings import says
@@ -27,10 +27,10 @@ def test_redrive_puts_the_record_on_the_stream_and_closes_the_case(ops: Operator
     assert on_the_stream(stream) == [(GOOD, "SN-GOOD")]
     closed = case(id_)
     assert (closed.status, closed.payload) == ("redriven", GOOD)
-    (deed,) = closed.trail
-    assert deed.who == "ada"
-    assert deed.what.startswith("redriven to shardId-")
-    assert abs(deed.at_ms - time.time() * 1000) < 60_000
+    (entry,) = closed.trail
+    assert entry.who == "ada"
+    assert entry.what.startswith("redriven to shardId-")
+    assert abs(entry.at_ms - time.time() * 1000) < 60_000
     assert list(wiring.quarantine().ids()) == []
 
 
@@ -215,7 +215,7 @@ def test_a_case_that_somebody_closes_meanwhile_is_said(
     put_record = clients.kinesis().put_record
 
     def slow(**record: object) -> object:
-        wiring.quarantine().move(id_, "discarded", Deed(1, "ada", "discarded: too slow"))
+        wiring.quarantine().move(id_, "discarded", AuditEntry(1, "ada", "discarded: too slow"))
         return put_record(**record)  # type: ignore[arg-type]
 
     monkeypatch.setattr(clients.kinesis(), "put_record", slow)
@@ -223,7 +223,7 @@ def test_a_case_that_somebody_closes_meanwhile_is_said(
     ran = ops("quarantine", "redrive", id_)
 
     assert "somebody closed the case meanwhile, a duplicate changes nothing" in ran.out
-    assert [deed.who for deed in case(id_).trail] == ["ada"]
+    assert [entry.who for entry in case(id_).trail] == ["ada"]
 
 
 @pytest.mark.parametrize(

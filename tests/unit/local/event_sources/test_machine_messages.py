@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.event_sources import invocation_record, lambda_events
-from local.event_sources.batch_item_failures import Ending, Outcome
 from local.event_sources.batching import ENVELOPE_BYTES, StreamRecord
+from local.event_sources.invocation_record import MappedShard
 from local.event_sources.shard_state_machine import Discard
+from local.sandbox.outcome import Ending, Outcome
 
 STREAM_ARN = "arn:aws:kinesis:us-east-2:123456789012:stream/lambda-stream"
 ROLE_ARN = "arn:aws:iam::123456789012:role/lambda-role"
@@ -139,9 +140,12 @@ class TestInvocationRecord:
     def body(self, condition: str, count: int, request_id: str | None, outcome: Outcome | None) -> str:
         return invocation_record.body(
             Discard(self.records, condition, count, request_id, outcome),
-            function_arn="arn:aws:lambda:us-east-1:111111111111:function:f",
-            stream_arn="arn:aws:kinesis:us-east-1:111111111111:stream/s",
-            shard_id="shardId-000000000000",
+            MappedShard(
+                "shardId-000000000000",
+                "arn:aws:kinesis:us-east-1:111111111111:stream/s",
+                "f",
+                "arn:aws:lambda:us-east-1:111111111111:function:f",
+            ),
             now=1764088532.1239,
         )
 

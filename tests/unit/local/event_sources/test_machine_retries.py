@@ -7,7 +7,6 @@ Lambda developer guide says, or our choice where it says nothing (see
 
 import pytest
 
-from local.event_sources.batch_item_failures import Outcome
 from local.event_sources.batching import StreamRecord
 from local.event_sources.shard_state_machine import (
     Bisected,
@@ -17,6 +16,7 @@ from local.event_sources.shard_state_machine import (
     Processed,
     exponential_backoff,
 )
+from local.sandbox.outcome import Outcome
 from tests.support.shard_machines import (
     CRASH,
     ERROR,

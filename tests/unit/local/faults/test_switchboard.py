@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 
 from chalicelib.errors import ConfigurationError
 from cli.paths import ROOT
-from local.event_sources.batch_item_failures import Ending, Outcome
 from local.faults import switchboard
 from local.faults.functions import Injector
 from local.faults.switchboard import Faults, Switchboard, combined, fault
+from local.sandbox.outcome import Ending, Outcome
 
 Dynamodb = Callable[[Injector], tuple[Any, list[dict[str, Any]]]]
 
@@ -56,7 +56,7 @@ def test_a_fault_is_a_name_and_a_value(written: str, meant: tuple[str, Any]) -> 
         ("crash=-0.1", "crash: expected a share from 0 to 0.9, got '-0.1'"),
         ("crash=nan", "crash: expected a share from 0 to 0.9, got 'nan'"),
         ("duplicate=often", "duplicate: expected a share from 0 to 0.9, got 'often'"),
-        ("outage=10", "outage: expected a duration such as 500ms, 10s or 2m, up to 60m, got '10'"),
+        ("outage=10", "outage: expected a duration such as 500ms, 10s or 2m, from 1ms to 60m, got '10'"),
         ("outage=0s", "outage: expected a duration"),
         ("outage=61m", "outage: expected a duration"),
         ("handler-bug=", "handler-bug: expected a product's serial, got ''"),
