@@ -10,19 +10,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.errors import THROTTLING_CODES
 from local.emulator.patches import kinesis_long_polls
 from local.event_sources.settings import AT_TIMESTAMP, LATEST, TRIM_HORIZON
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_kinesis.type_defs import RecordTypeDef
-
-_THROTTLED = {
-    "ProvisionedThroughputExceededException",
-    "LimitExceededException",
-    "ThrottlingException",
-    "KMSThrottlingException",
-}
 
 
 def client_config(shards: int) -> Config:
@@ -120,7 +114,7 @@ class ShardReader:
             with kinesis_long_polls.waiting(wait_s):
                 answer = self._kinesis.get_records(ShardIterator=self._iterator or "", Limit=limit)
         except ClientError as exc:
-            if exc.response["Error"]["Code"] not in _THROTTLED:
+            if exc.response["Error"]["Code"] not in THROTTLING_CODES:
                 self._iterator = None
             if exc.response["Error"]["Code"] == "ExpiredIteratorException":
                 return Page((), is_tip=False, is_end=False)
