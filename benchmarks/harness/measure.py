@@ -1,7 +1,4 @@
-"""Contenders in fresh processes, several runs, medians and spread.
-
-The only place that starts processes for the benchmarks and that makes figures out of runs.
-"""
+"""Contenders in fresh processes, several runs, medians and spread."""
 
 import contextlib
 import http.client
