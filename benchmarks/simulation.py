@@ -87,7 +87,7 @@ def calibrated(burst: dict[str, Any]) -> Calibration:
         else:
             first[source] = (records, seconds)
         ended[source] = started + seconds
-    handler_s, record_s = _line(warm)
+    handler_s, record_s = _fit(warm)
     cold_start_s = statistics.mean(
         seconds - handler_s - record_s * records for records, seconds in first.values()
     )
@@ -194,8 +194,8 @@ def _burst(events: int, *, is_limited: bool) -> dict[str, Any]:
     return found
 
 
-def _line(points: Sequence[tuple[int, float]]) -> tuple[float, float]:
-    """Least squares through (records, seconds); neither the start nor the slope is negative."""
+def _fit(points: Sequence[tuple[int, float]]) -> tuple[float, float]:
+    """Fit a line through (records, seconds) by least squares; return start and slope, neither negative."""
     mean_x = statistics.mean(x for x, _ in points)
     mean_y = statistics.mean(y for _, y in points)
     spread = sum((x - mean_x) ** 2 for x, _ in points)

@@ -22,7 +22,7 @@ EVENTS, QUICK_EVENTS = (100_000, 200_000), (2_000, 4_000)
 EVENTS_PER_PRODUCT = 10
 
 #: Each takes most of a minute.
-MOST_RUNS = 3
+MAX_RUNS = 3
 
 _NO_URL = ""
 
@@ -32,7 +32,7 @@ def run(plan: Plan) -> Iterator[Line]:
     sizes = QUICK_EVENTS if plan.quick else EVENTS
     wanted = [("ours", sizes[0]), ("floor", sizes[0]), ("ours", sizes[1])]
     runs: dict[tuple[str, int], list[dict[str, float]]] = {each: [] for each in wanted}
-    number_of_runs = min(plan.runs, MOST_RUNS)
+    number_of_runs = min(plan.runs, MAX_RUNS)
     for number in range(number_of_runs):
         for (name, events), done in runs.items():
             plan.say(f"spike: {name}, {events:,} events, run {number + 1} of {number_of_runs}")

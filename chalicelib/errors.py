@@ -23,6 +23,18 @@ The branch says who acts.  botocore's errors stop at `tables/errors.py`; a bug o
 so that it escapes loudly.
 """
 
+#: Error codes with which Kinesis and DynamoDB refuse a request that comes too soon.
+THROTTLING_CODES = frozenset(
+    {
+        "KMSThrottlingException",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "Throttling",
+        "ThrottlingException",
+    }
+)
+
 
 class LifecycleError(Exception):
     """Base class: `except LifecycleError` catches all of ours and none of theirs."""

@@ -1,4 +1,4 @@
-"""`python -m ops`: the command line of the operators' verbs.  What each does is in the module of its noun."""
+"""`python -m ops`: the operators' command line.  What each command does is in the module of its noun."""
 
 if __name__ == "__main__":
     from cli.command import run_and_exit
@@ -38,7 +38,7 @@ each command's help ends with examples: python -m ops NOUN VERB --help
 exit codes:
   0    done, and everything asked for is true
   1    it ran, but some of what was asked for could not be done: unknown id, wrong status, still invalid;
-       or its answer got lost, because whoever read it stopped, or the disk is full
+       or its answer got lost, because its reader stopped or the disk is full
   2    the command line or a file it names is unusable, or standard output is closed
   3    the stream, a table, a queue or the endpoint could not be reached
   130  Ctrl-C: the summary says how far it got
@@ -46,7 +46,7 @@ exit codes:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command; returns its exit code."""
+    """Run one command and return its exit code."""
     args = parser().parse_args(argv)
     # Imported here: neither --help nor a wrong option needs boto3.
     from cli import stage
@@ -64,16 +64,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has had enough; what Python still flushes at exit must not fail again.
+        # The reader of our output has stopped; what Python still flushes at exit must not fail again.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILED
 
 
 def parser() -> argparse.ArgumentParser:
-    """The command line of all nouns."""
+    """Return the parser of all nouns."""
     top = argparse.ArgumentParser(
         prog="python -m ops",
-        description="What operators do: look, correct, send again.",
+        description="Inspect, correct, redrive, deploy and plan.",
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -6,9 +6,9 @@ Text from outside is made harmless before it reaches a terminal: a payload may h
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timezone
 from typing import Any
 
+from chalicelib.domain import instants
 from cli.output import printable
 
 #: Where output goes into a file or a pipe, a row stays one line.
@@ -72,8 +72,7 @@ def when(epoch_ms: float | None) -> str:
     """Return a moment as RFC 3339 in UTC, with milliseconds; empty for None."""
     if epoch_ms is None:
         return ""
-    moment = datetime.fromtimestamp(epoch_ms / 1000, timezone.utc)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return instants.from_epoch_ms(int(epoch_ms))
 
 
 def duration(seconds: float) -> str:

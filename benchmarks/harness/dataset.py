@@ -1,7 +1,6 @@
 """Seeded lifecycle events, and Lambda events that carry them.
 
-The only place that decides what the benchmarks are fed.  The events are the producer's: about 300 bytes,
-with its mix of types, the same bytes on every machine.
+The events are the producer's: about 300 bytes, with its mix of types, the same bytes on every machine.
 """
 
 import base64
@@ -26,7 +25,7 @@ _ARRIVED_AT = 1795176000.123
 
 
 def wire_events(count: int, products: int) -> list[bytes]:
-    """So many events of so many products as a producer sends them, each product's in order."""
+    """Return `count` events of `products` products as a producer sends them, each product's in order."""
     return list(lives(count, products, SEED, NOW))
 
 

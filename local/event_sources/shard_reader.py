@@ -9,18 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from chalicelib.errors import THROTTLING_CODES
 from local.event_sources.settings import AT_TIMESTAMP, LATEST, TRIM_HORIZON
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_kinesis.type_defs import RecordTypeDef
-
-_THROTTLED = {
-    "ProvisionedThroughputExceededException",
-    "LimitExceededException",
-    "ThrottlingException",
-    "KMSThrottlingException",
-}
 
 
 class Start(NamedTuple):
@@ -105,7 +99,7 @@ class ShardReader:
         try:
             answer = self._kinesis.get_records(ShardIterator=self._iterator or "", Limit=limit)
         except ClientError as exc:
-            if exc.response["Error"]["Code"] not in _THROTTLED:
+            if exc.response["Error"]["Code"] not in THROTTLING_CODES:
                 self._iterator = None
             if exc.response["Error"]["Code"] == "ExpiredIteratorException":
                 return ReadResult((), is_tip=False, is_end=False)

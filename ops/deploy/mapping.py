@@ -1,9 +1,9 @@
-"""`ops mapping`: what `chalice deploy` cannot say about event source mappings, set and checked.
+"""`ops mapping`: sets and checks what `chalice deploy` cannot express about event source mappings.
 
 `chalice deploy` knows batch size, window, concurrency and starting position.  Everything about failure stands
-in `infra/functions.json`; `apply` brings both to the mappings and functions that were deployed, `check` says
-where they differ.  Until `apply` has run, and after a later `chalice deploy`, which takes the functions'
-setting back, they raise instead of reporting, and nothing is lost.
+in `infra/functions.json`; `apply` brings both to the deployed mappings and functions, `check` shows where
+they differ.  Until `apply` has run, and after a later `chalice deploy`, which resets the functions' setting,
+they raise instead of reporting, and nothing is lost.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from cli.output import to_stderr
 from cli.paths import ROOT
 from infra import stages
 from ops import arguments
-from ops.deploy.lambda_settings import Difference, LambdaSettings, losing
+from ops.deploy.lambda_settings import Difference, LambdaSettings, losing_function
 from ops.output import CommandError, print_json, print_table
 
 APPLY_EXAMPLES = """\
@@ -63,9 +63,9 @@ def check(args: argparse.Namespace) -> int:
         # No verdict: a batch that failed once and goes through at its second try leaves this behind, too.
         if result := deployed.latest_result(function):
             to_stderr(f"{function}: Lambda's latest result is {result!r}; docs/operating.md, nobody-reads")
-    if deaf := losing(differences):
+    if losing := losing_function(differences):
         to_stderr(
-            f"RECORDS ARE BEING LOST: {deaf} reports failures and its mapping does not listen; apply now"
+            f"RECORDS ARE BEING LOST: {losing} reports failures and its mapping does not listen; apply now"
         )
     if differences:
         to_stderr(

@@ -1,8 +1,8 @@
-"""`python -m ops package`: one template and one zip for a stage, checked before anybody deploys them.
+"""`ops package`: builds a stage's template and zip, and checks them.
 
 `chalice package` does the work.  What it lets pass is refused here: a policy file that is not the table's
-(ops/deploy/policies.py), a requirement that found no wheel for Lambda, and merged settings whose function
-is gone.
+(ops/deploy/policies.py), a requirement without a wheel for Lambda, and settings of a function that does not
+exist.
 """
 
 import argparse
@@ -46,7 +46,7 @@ class PackageError(CommandError):
 
 
 class Package(msgspec.Struct, frozen=True):
-    """What was built."""
+    """The files that were built."""
 
     stage: str
     template: str
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
 def build(stage: str, out: Path, root: Path = ROOT) -> Package:
     """Package the project at `root` for a stage into `out`.
 
-    Raises ConfigurationError for what is wrong before, PackageError for what is wrong afterwards.
+    Raises ConfigurationError for what is wrong before, PackageError for what is wrong with the result.
     """
     configured = stages.environment(stage, root / ".chalice" / "config.json")
     if stale := policies.stale(stage, root / ".chalice"):
@@ -115,7 +115,7 @@ def build(stage: str, out: Path, root: Path = ROOT) -> Package:
 
 
 def _environment(configured: dict[str, str]) -> dict[str, str]:
-    """This process's environment without what would leak into the template: only the stage's own counts."""
+    """Return this process's environment, its own LIFECYCLE_ variables replaced by the stage's."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("LIFECYCLE_")}
     # Chalice wants a region, and takes no more from it than its partition.
     return {"AWS_DEFAULT_REGION": "us-east-1", **own, **configured}
@@ -137,7 +137,7 @@ def _check_template(path: Path, merged: dict[str, dict[str, Any]]) -> None:
 
 
 def check_zip(path: Path, requirements: Path) -> None:
-    """Every requirement is inside: chalice only warns when it finds no wheel that runs on Lambda."""
+    """Raise PackageError for a requirement that is not inside: chalice only warns about a missing wheel."""
     with zipfile.ZipFile(path) as archive:
         installed = {
             _normal(match[1])

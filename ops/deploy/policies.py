@@ -41,7 +41,7 @@ Function = Literal["process_lifecycle", "triage_dead_letters", "api_handler"]
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """Some actions on one resource, and who needs them."""
+    """Actions on one resource, and who needs them."""
 
     by: Literal["code", "platform"]
     why: str
@@ -65,7 +65,7 @@ _LOGS = Grant(
 TABLE: dict[Function, tuple[Grant, ...]] = {
     "process_lifecycle": (
         Grant("code", "events are stored, 25 a request", "history", ("dynamodb:BatchWriteItem",)),
-        Grant("code", "poison pills are set aside", "quarantine", ("dynamodb:PutItem",)),
+        Grant("code", "poison pills are quarantined", "quarantine", ("dynamodb:PutItem",)),
         Grant(
             "platform",
             "the event source mapping polls (Lambda developer guide, Kinesis, execution role)",
@@ -97,7 +97,7 @@ TABLE: dict[Function, tuple[Grant, ...]] = {
         Grant("code", "what now succeeds is stored", "history", ("dynamodb:BatchWriteItem",)),
         Grant(
             "code",
-            "what still fails is set aside; progress on a wide range is noted and removed",
+            "what still fails is quarantined; progress on a wide range is noted and removed",
             "quarantine",
             ("dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"),
         ),
@@ -145,7 +145,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def function_name(function: Function, stage: str) -> str:
-    """What a function is called on AWS.
+    """Return the name of a function on AWS.
 
     Chalice calls the API's function after the application alone (chalice/deploy/appgraph.py, 1.34).
     """
@@ -154,7 +154,7 @@ def function_name(function: Function, stage: str) -> str:
 
 
 def arns(function: Function, stage: str) -> dict[str, str]:
-    """The resources that grants name, as IAM patterns."""
+    """Return the resources that grants name, as IAM patterns."""
     name = f"{APP_NAME}-{stage}"
     return {
         "stream": f"arn:{PARTITION}:kinesis:*:*:stream/{name}-events",
@@ -167,7 +167,7 @@ def arns(function: Function, stage: str) -> dict[str, str]:
 
 
 def document(function: Function, stage: str) -> dict[str, Any]:
-    """The policy of a function at a stage."""
+    """Return the policy of a function at a stage."""
     patterns = arns(function, stage)
     return {
         "Version": "2012-10-17",
@@ -184,12 +184,12 @@ def document(function: Function, stage: str) -> dict[str, Any]:
 
 
 def files(stage: str, directory: Path = CONFIG.parent) -> Iterator[tuple[Path, str]]:
-    """The policy files of a stage, with what has to stand in them."""
+    """Yield the policy files of a stage and their contents."""
     for function in TABLE:
         text = json.dumps(document(function, stage), indent=2) + "\n"
         yield directory / f"policy-{stage}-{function}.json", text
 
 
 def stale(stage: str, directory: Path = CONFIG.parent) -> list[Path]:
-    """The policy files of a stage that are not what the table says."""
+    """Return the policy files of a stage that differ from the table."""
     return [path for path, text in files(stage, directory) if not path.exists() or path.read_text() != text]

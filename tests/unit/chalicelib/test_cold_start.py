@@ -18,7 +18,7 @@ from cli.paths import ROOT
 BOTOCORE = {"botocore", "certifi", "dateutil", "jmespath", "six", "urllib3"}
 RUNTIME = {"chalice", "msgspec", "typing_extensions", "aws_lambda_powertools", *BOTOCORE}
 
-COMMON = {"deadline", "errors", "raw_call", "settings", "text", "wiring"}
+COMMON = {"deadline", "errors", "raw_call", "settings", "strict_json", "text", "wiring"}
 TABLES = {f"tables.{name}" for name in ("history", "errors")}
 TELEMETRY = {f"telemetry.{name}" for name in ("logs", "metrics", "tracing")}
 DOMAIN = {f"domain.{name}" for name in ("events", "instants", "lifecycle")}
