@@ -15,7 +15,7 @@ _AROUND = 36
 # How the sentences of an invalid event name what they are about (chalicelib/domain/events.py).
 _FIELD = re.compile(r"`(\w+)`:|'(.+?)': no such field|the key '(.+?)' stands (?P<twice>twice)")
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]')
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.?)*"?|[{}\[\],]')
 
 
 def shown(payload: bytes, sentence: str) -> Iterator[str]:

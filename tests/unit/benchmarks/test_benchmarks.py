@@ -227,7 +227,7 @@ def test_a_contender_that_fails_says_how() -> None:
             url="http://127.0.0.1:1",
             events=25,
             records=25,
-            longest_s=1.0,
+            max_s=1.0,
         )
 
 
