@@ -13,6 +13,7 @@ import pytest
 from cli.exits import EXIT_FAILED, EXIT_OK
 from cli.paths import ROOT
 from local.commands.demo_failures import OUTAGE_EVENTS
+from tests.support.waiting import PATIENCE_S
 
 #: On one line: where the text breaks is nobody's concern.
 DESIGN = " ".join((ROOT / "docs" / "design.md").read_text().split())
@@ -30,7 +31,7 @@ def local(*options: str) -> tuple[int, dict[str, Any], str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_S,
     )
     return ran.returncode, json.loads(ran.stdout.splitlines()[-1]), ran.stderr
 
