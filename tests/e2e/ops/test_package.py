@@ -4,10 +4,8 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
@@ -18,11 +16,10 @@ from infra import functions
 from ops.deploy import package
 from tests.support.deploying_project import asked
 from tests.support.deployment_fixtures import STAGE, deploy
+from tests.support.waiting import eventually
 
 #: Measured 2.0 MB.  Lambda unpacks it at every cold start.
 MOST_BYTES = 4_000_000
-
-PATIENCE_S = 60.0
 
 
 def test_the_zip_imports_app_with_nothing_else_but_boto3(packaged: package.Package, tmp_path: Path) -> None:
@@ -140,8 +137,8 @@ def test_what_is_packaged_keeps_events_and_answers_only_who_may_ask(
         )
     kinesis.put_record(StreamName=settings.stream_name(), Data=b"no event", PartitionKey="SN-BROKEN")
 
-    _until(lambda: len(asked(f"{api}products/SN-PACKAGED", token)[1].get("history", [])) == 3)
-    _until(lambda: _quarantined() == {"not_json"})
+    assert eventually(lambda: len(asked(f"{api}products/SN-PACKAGED", token)[1].get("history", [])) == 3)
+    assert eventually(lambda: _quarantined() == {"not_json"})
 
     assert asked(f"{api}products/SN-PACKAGED")[0] == 401
     assert asked(f"{api}products/SN-PACKAGED", token + "x")[0] == 403
@@ -151,10 +148,3 @@ def test_what_is_packaged_keeps_events_and_answers_only_who_may_ask(
 def _quarantined() -> set[str]:
     found = boto3.client("dynamodb").scan(TableName=settings.quarantine_table())["Items"]
     return {item["reason"]["S"] for item in found}
-
-
-def _until(condition: Any) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.1)

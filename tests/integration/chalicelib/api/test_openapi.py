@@ -22,6 +22,7 @@ from cli.paths import ROOT
 from tests.support import api_process
 from tests.support.api_client import at, keep, notes
 from tests.support.lambda_events import wire
+from tests.support.waiting import PATIENCE_S
 
 DOCUMENT = ROOT / "chalicelib" / "api" / "openapi.json"
 
@@ -89,7 +90,7 @@ def test_the_document_names_what_the_code_knows() -> None:
 
 
 def test_the_document_is_served_as_it_is_kept(url: str) -> None:
-    answer = requests.get(f"{url}/openapi.json", timeout=10)
+    answer = requests.get(f"{url}/openapi.json", timeout=PATIENCE_S)
 
     assert answer.text == DOCUMENT.read_text()
     assert answer.headers["Content-Type"] == "application/json"

@@ -21,6 +21,7 @@ from ops import clients
 from ops.records import tail
 from tests.support.lambda_events import batch, wire
 from tests.support.operators import Operator
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -148,7 +149,7 @@ def test_the_examples_of_tail_work(stage: str) -> None:
         for _, process in running:
             process.kill()
 
-    overdue = threading.Timer(60, end)
+    overdue = threading.Timer(PATIENCE_S, end)
     overdue.start()
     kinesis = boto3.client("kinesis")
     sending = threading.Event()
@@ -200,13 +201,13 @@ def test_a_pipe_gets_each_line_at_once_and_ctrl_c_ends_it_without_a_word(stage: 
     put(stage, wire("SN-1"))
     following = follow(stage, "--since", "1h")
     assert following.stdout is not None
-    overdue = threading.Timer(30, following.kill)
+    overdue = threading.Timer(PATIENCE_S, following.kill)
     overdue.start()
     first = following.stdout.readline()
     overdue.cancel()
 
     following.send_signal(signal.SIGINT)
-    rest, errors = following.communicate(timeout=30)
+    rest, errors = following.communicate(timeout=PATIENCE_S)
 
     assert "SN-1" in first, errors
     assert (following.returncode, rest, errors) == (EXIT_INTERRUPTED, "", "")
