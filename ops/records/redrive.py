@@ -7,7 +7,9 @@ and never a record that counts as redriven and is nowhere.
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +20,10 @@ from chalicelib import settings
 from chalicelib.deadline import Deadline
 from chalicelib.domain import events
 from chalicelib.errors import RecordError
-from chalicelib.ingest.isolate import isolate
+from chalicelib.ingest.isolate import BATCH, isolate
 from chalicelib.ingest.writers import Writers
-from chalicelib.stream.records import Record, UserRecord, deaggregate
+from chalicelib.stream import kpl
+from chalicelib.stream.records import Record, deaggregate
 from chalicelib.tables import history
 from chalicelib.tables.cases import WITHOUT_RECORD, Case, Deed
 from chalicelib.tables.history import History
@@ -77,9 +80,8 @@ def obstacle(case: Case) -> str | None:
 def prospect(data: bytes, table: History) -> Prospect:
     """What ingest would do with this data now.  Raises StorageError when the history does not answer."""
     record = Record(stream="", shard_id="", sequence_number="0", partition_key="", arrived_at_ms=0, data=data)
-    inside = list(deaggregate(record))
-    if isinstance(inside[0], UserRecord):
-        return _prospect_of_an_aggregate(inside)
+    if kpl.is_aggregate(data):
+        return _prospect_of_an_aggregate(record)
     try:
         event = events.decode(data)
         history.to_item(event, 0)
@@ -91,11 +93,18 @@ def prospect(data: bytes, table: History) -> Prospect:
     return Prospect(ALREADY_STORED if page.events else WOULD_STORE, serial=event.serial)
 
 
-def _prospect_of_an_aggregate(inside: Sequence[Record]) -> Prospect:
+def _prospect_of_an_aggregate(record: Record) -> Prospect:
     """What would become of the records in it; invalid while the aggregate would come back as it is."""
-    kept, quarantined = isolate(inside, NoHistory(), NoQuarantine(), Deadline(PATIENCE_S), Writers(1))
-    cases = ", ".join(f"{count} {reason}" for reason, count in sorted(quarantined.items()))
-    because = f"{kept} events in this aggregate, and in quarantine {cases or 'nothing'}"
+    kept, quarantined, cases = 0, Counter[str](), dict[str, int]()
+    inside, writers = deaggregate(record), Writers(1)
+    while batch := list(islice(inside, BATCH)):
+        stored, failed = isolate(batch, NoHistory(), NoQuarantine(), Deadline(PATIENCE_S), writers, cases)
+        kept += stored
+        quarantined.update(failed)
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(quarantined.items()))
+    because = f"{kept} events in this aggregate, and in quarantine {reasons or 'nothing'}"
+    if flaw := kpl.Aggregate(record.data).flaw:
+        because = f"{flaw}; {because}"
     is_invalid = not kept or "invalid_aggregate" in quarantined
     return Prospect(STILL_INVALID if is_invalid else WOULD_STORE, because)
 
@@ -219,5 +228,6 @@ def _check_and_read_edit(args: argparse.Namespace) -> bytes | None:
             f"cannot read {args.edit}: {exc.strerror}; `quarantine show ID --payload > FILE` writes one",
             EXIT_USAGE,
         ) from exc
-    # Editors end a file with a line feed that nobody means.
-    return corrected.rstrip(b"\r\n")
+    # Editors end a file with a line feed that is not meant; an aggregate's checksum may end with one that is.
+    is_whole = kpl.is_aggregate(corrected) and not kpl.Aggregate(corrected).flaw
+    return corrected if is_whole else corrected.rstrip(b"\r\n")

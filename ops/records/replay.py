@@ -19,6 +19,8 @@ from ops.output import CommandError, say, tell, tell_json, when
 if TYPE_CHECKING:
     from chalicelib.stream.records import Record
 
+    Process = Callable[[Sequence[Record], dict[str, int]], tuple[int, dict[str, int]]]
+
 EXAMPLES = """\
   # the last six hours, as far as the stream still holds them
   python -m ops replay --since 6h
@@ -130,28 +132,28 @@ def _replay(
     shard: Any,
     since_ms: int,
     until_ms: float,
-    process: "Callable[[Sequence[Record]], tuple[int, dict[str, int]]]",
+    process: "Process",
     counts: Counts,
     stop: threading.Event,
 ) -> None:
     """One shard.  A shard that has expired since it was listed held nothing we could have read."""
     from chalicelib.errors import GoneError
-    from chalicelib.stream import records, replay_reader
-    from chalicelib.triage.triage import BATCH
+    from chalicelib.ingest.isolate import BATCH
+    from chalicelib.stream import replay_reader
+    from chalicelib.stream.batches import batches
 
     if stop.is_set():
         return
     with contextlib.suppress(GoneError):
         for page in replay_reader.since(shard, since_ms / 1000, until_ms):
-            for start in range(0, len(page), BATCH):
+            cases: dict[str, int] = {}
+            for batch in batches(shard.stream, shard.shard_id, page, BATCH):
                 if stop.is_set():
                     return
-                read = page[start : start + BATCH]
-                batch = list(records.from_get_records(shard.stream, shard.shard_id, read))
-                counts.add(batch, *process(batch))
+                counts.add(batch.records, *process(batch.records, cases))
 
 
-def _ingest(dry_run: bool) -> "Callable[[Sequence[Record]], tuple[int, dict[str, int]]]":
+def _ingest(dry_run: bool) -> "Process":
     """What is done with a batch; the same code for a dry run, on tables that keep nothing."""
     from chalicelib.deadline import Deadline
     from chalicelib.ingest.isolate import isolate
@@ -164,8 +166,8 @@ def _ingest(dry_run: bool) -> "Callable[[Sequence[Record]], tuple[int, dict[str,
     )
     writers = Writers(SHARDS_AT_ONCE)
 
-    def process(batch: "Sequence[Record]") -> tuple[int, dict[str, int]]:
-        return isolate(batch, history, quarantine, Deadline(PATIENCE_S), writers)
+    def process(batch: "Sequence[Record]", cases: dict[str, int]) -> tuple[int, dict[str, int]]:
+        return isolate(batch, history, quarantine, Deadline(PATIENCE_S), writers, cases)
 
     return process
 

@@ -127,13 +127,13 @@ def _shard_ids(kinesis: "KinesisClient", stream: str) -> list[str]:
 
 
 def _line(record: "Record") -> str:
-    from chalicelib.domain import events
-    from chalicelib.errors import InvalidEventError
+    from chalicelib.errors import RecordError
+    from chalicelib.stream import records
 
     arrived = when(record.arrived_at_ms)
     try:
-        event = events.decode(record.data)
-    except InvalidEventError as exc:
+        event = records.decode(record)
+    except RecordError as exc:
         return f"{arrived}  {record.partition_key}  no event: {exc.reason}: {exc}"
     return f"{arrived}  {event.serial}  {event.type}  {event.occurred_at}  {event.source or ''}".rstrip()
 
@@ -141,8 +141,8 @@ def _line(record: "Record") -> str:
 def _json(record: "Record") -> str:
     import msgspec
 
-    from chalicelib.domain import events
-    from chalicelib.errors import InvalidEventError
+    from chalicelib.errors import RecordError
+    from chalicelib.stream import records
 
     told: dict[str, Any] = {
         "id": record.id,
@@ -150,8 +150,8 @@ def _json(record: "Record") -> str:
         "partition_key": record.partition_key,
     }
     try:
-        event = events.decode(record.data)
-    except InvalidEventError as exc:
+        event = records.decode(record)
+    except RecordError as exc:
         told |= {"reason": exc.reason, "sentence": str(exc)}
     else:
         told["event"] = {**msgspec.structs.asdict(event), "metadata": msgspec.Raw(event.metadata.encode())}
