@@ -17,11 +17,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib import settings
 from chalicelib.deadline import Deadline
 from chalicelib.errors import GoneError, LifecycleError
-from chalicelib.ingest.isolate import isolate
+from chalicelib.ingest.isolate import BATCH, isolate
 from chalicelib.ingest.writers import Writers
-from chalicelib.stream import records, replay_reader
+from chalicelib.stream import replay_reader
+from chalicelib.stream.batches import batches
 from chalicelib.stream.records import Record
-from chalicelib.triage.triage import BATCH
 from cli.arguments import Commands
 from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
 from cli.output import to_stderr
@@ -29,6 +29,9 @@ from ops import arguments, clients
 from ops.output import print_json, print_line, when
 from ops.records import stream
 from ops.records.dry_run import NoHistory, NoQuarantine
+
+#: Ingests a batch; counts the cases of each aggregate across its batches.
+Ingest = Callable[[Sequence[Record], dict[str, int]], tuple[int, dict[str, int]]]
 
 EXAMPLES = """\
   # the last six hours, as far as the stream still holds them
@@ -120,7 +123,7 @@ def _replay(
     shard: Any,
     since_ms: int,
     until_ms: float,
-    ingest: Callable[[Sequence[Record]], tuple[int, dict[str, int]]],
+    ingest: Ingest,
     counts: Counts,
     stop: threading.Event,
 ) -> None:
@@ -129,23 +132,22 @@ def _replay(
         return
     with contextlib.suppress(GoneError):
         for page in replay_reader.since(shard, since_ms / 1000, until_ms):
-            for start in range(0, len(page), BATCH):
+            cases: dict[str, int] = {}
+            for batch in batches(shard.stream, shard.shard_id, page, BATCH):
                 if stop.is_set():
                     return
-                read = page[start : start + BATCH]
-                batch = list(records.from_get_records(shard.stream, shard.shard_id, read))
-                counts.add(batch, *ingest(batch))
+                counts.add(batch.records, *ingest(batch.records, cases))
 
 
-def _ingest(dry_run: bool) -> Callable[[Sequence[Record]], tuple[int, dict[str, int]]]:
+def _ingest(dry_run: bool) -> Ingest:
     """Return the function that ingests a batch; a dry run's is the same on tables that keep nothing."""
     history, quarantine = (
         (NoHistory(), NoQuarantine()) if dry_run else (clients.history(), clients.quarantine())
     )
     writers = Writers(SHARDS_AT_ONCE)
 
-    def ingest(batch: Sequence[Record]) -> tuple[int, dict[str, int]]:
-        return isolate(batch, history, quarantine, Deadline(PATIENCE_S), writers)
+    def ingest(batch: Sequence[Record], cases: dict[str, int]) -> tuple[int, dict[str, int]]:
+        return isolate(batch, history, quarantine, Deadline(PATIENCE_S), writers, cases)
 
     return ingest
 

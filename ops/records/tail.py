@@ -13,8 +13,7 @@ import msgspec
 
 from chalicelib import settings
 from chalicelib.deadline import Deadline
-from chalicelib.domain import events
-from chalicelib.errors import GoneError, InvalidEventError
+from chalicelib.errors import GoneError, RecordError
 from chalicelib.stream import records, replay_reader
 from chalicelib.stream.records import Record
 from cli.arguments import Commands, positive
@@ -121,8 +120,8 @@ class _FollowedShard:
 def _line(record: Record) -> str:
     arrived = when(record.arrived_at_ms)
     try:
-        event = events.decode(record.data)
-    except InvalidEventError as exc:
+        event = records.decode(record)
+    except RecordError as exc:
         return f"{arrived}  {record.partition_key}  no event: {exc.reason}: {exc}"
     return f"{arrived}  {event.serial}  {event.type}  {event.occurred_at}  {event.source or ''}".rstrip()
 
@@ -134,8 +133,8 @@ def _json(record: Record) -> str:
         "partition_key": record.partition_key,
     }
     try:
-        event = events.decode(record.data)
-    except InvalidEventError as exc:
+        event = records.decode(record)
+    except RecordError as exc:
         told |= {"reason": exc.reason, "sentence": str(exc)}
     else:
         told["event"] = {**msgspec.structs.asdict(event), "metadata": msgspec.Raw(event.metadata.encode())}

@@ -58,7 +58,7 @@ from chalicelib.api import pages
 from chalicelib.stream import records
 from chalicelib.telemetry import logs
 logs.logger()
-import aws_kinesis_agg, jinja2, msgspec, google.protobuf
+import jinja2, msgspec
 print(sorted(app.app.handler_map))
 """
 

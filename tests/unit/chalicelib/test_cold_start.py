@@ -26,7 +26,7 @@ DOMAIN = {f"domain.{name}" for name in ("events", "instants", "lifecycle")}
 STORING = {
     *COMMON | TABLES | TELEMETRY | DOMAIN,
     *("cpu_affinity", "ingest.batch", "ingest.poison", "ingest.writers"),
-    *("stream.kpl", "stream.records", "tables.cases", "tables.quarantine"),
+    *("stream.kpl", "stream.protobuf", "stream.records", "tables.cases", "tables.quarantine"),
 }
 READING = {
     *COMMON | TABLES | TELEMETRY | DOMAIN,

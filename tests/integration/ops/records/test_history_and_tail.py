@@ -19,6 +19,7 @@ from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE, 
 from cli.paths import ROOT
 from ops import clients
 from ops.records import tail
+from tests.support.aggregates import aggregated
 from tests.support.lambda_events import batch, wire
 from tests.support.operators import Operator
 from tests.support.waiting import PATIENCE_S
@@ -120,6 +121,18 @@ def test_the_stream_is_followed_decoded(stage: str, ops: Operator) -> None:
     assert code == EXIT_OK
     assert theft.endswith("SN-1  theft  2026-01-01T00:00:00Z")
     assert poison.endswith("SN-1  no event: not_json: not JSON at line 1 column 1: Expecting value")
+
+
+def test_the_records_of_an_aggregate_are_followed_and_so_is_its_flaw(stage: str, ops: Operator) -> None:
+    put(stage, aggregated(wire("SN-1"), wire("SN-2"))[:-1], aggregated(wire("SN-1"), wire("SN-2")))
+
+    _, out, _ = ops("tail", "--since", "1h", "--limit", "3")
+    _, as_json, _ = ops("tail", "--since", "1h", "--limit", "1", "--json")
+
+    damaged, *events = out.splitlines()
+    assert [line.split()[1] for line in events] == ["SN-1", "SN-2"]
+    assert "no event: invalid_aggregate: the aggregate's checksum is wrong" in damaged
+    assert json.loads(as_json)["reason"] == "invalid_aggregate"
 
 
 def test_followed_as_json_numbers_stay_as_they_were_sent(stage: str, ops: Operator) -> None:
