@@ -18,6 +18,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from chalicelib import settings
 from cli.paths import ROOT
 from local import aws, pipeline, stack
 from local.commands import dashboard
@@ -159,9 +160,18 @@ def reset(home: Home, *, stage: str, say: Callable[[str], None]) -> None:
             say(f"nothing is stored in {home.state}")
 
 
+def access() -> str:
+    """Say who may ask the API, by the settings that it reads too."""
+    if settings.tokens():
+        return "asks for a token that LIFECYCLE_TOKENS lists"
+    if settings.is_open():
+        return "open to this machine, without tokens"
+    return "refuses everybody: LIFECYCLE_TOKENS lists no token, and LIFECYCLE_OPEN is not yes"
+
+
 def _welcome(running: Pipeline, home: Home) -> str:
     lines = [
-        f"API       {running.api_url}/products/<serial>  (open to this machine, without tokens)",
+        f"API       {running.api_url}/products/<serial>  ({access()})",
         f"endpoint  {running.aws_url}  (Kinesis, DynamoDB, SQS; stage {running.stage})",
         f"kept in   {home.directory}  (logs in {home.logs.name}/)",
     ]
