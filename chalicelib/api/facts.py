@@ -19,9 +19,6 @@ MAX_LINES = 40
 #: Facts in an event's line, the characters of each, and the members that are looked at for them.
 MAX_GIST, MAX_GIST_TEXT, MAX_GIST_MEMBERS = 2, 80, 50
 
-#: A nested value with more brackets is shown on one line: indentation would outgrow it.
-_MAX_BRACKETS = 16
-
 #: Members that say the most about an event, the most telling first; then the order of the metadata decides.
 _TELLING = ("text", "note", "why", "reason", "work", "part", "dealer", "plant", "warehouse", "amount")
 
@@ -109,7 +106,7 @@ def _fact(name: str, raw: bytes, room: int) -> Fact:
 
 def _printed(raw: bytes, room: int) -> str:
     """JSON over several lines where that fits, and on one line otherwise; longer than `room` where cut."""
-    if len(raw) <= room and raw.count(b"[") + raw.count(b"{") <= _MAX_BRACKETS:
+    if len(raw) <= room:
         text = msgspec.json.format(raw, indent=2).decode()
         if len(text) <= room and text.count("\n") < MAX_LINES:
             return text

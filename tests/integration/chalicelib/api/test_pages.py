@@ -449,6 +449,16 @@ def test_whatever_is_stored_a_page_fits_into_what_lambda_can_answer(
     assert seen == 120, "what does not fit on a page is on the next one"
 
 
+def test_a_page_has_a_hundred_lines_at_most(client: Client) -> None:
+    keep(client, *notes(130))
+
+    text = page(client, "/products/SN-1/events?limit=1000")
+
+    assert len(titles(text)) == 100
+    (following,) = re.findall(r'id="more" rel="next" href="([^"]+)"', text)
+    assert len(titles(page(client, urljoin("/products/SN-1/events", following.replace("&amp;", "&"))))) == 30
+
+
 def test_what_is_cut_is_a_link_away(client: Client) -> None:
     long = {"lines": "a\n" * 200, "log": "x" * 5000}
     keep(client, wire("SN:1", metadata=long), wire("SN:1", "note", at(9)))

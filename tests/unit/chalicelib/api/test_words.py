@@ -31,7 +31,7 @@ def test_a_leap_second_belongs_to_its_day(exact: str) -> None:
 @given(
     st.datetimes(datetime(1900, 1, 3), datetime(2200, 12, 29)),
     st.integers(-14 * 60, 14 * 60),
-    st.text("0123456789", max_size=300),
+    st.integers(0, 5000).map(lambda count: "1234567890" * (count // 10) + "1" * (count % 10)),
 )
 def test_however_many_digits_a_time_has_its_words_are_short(at: datetime, offset: int, digits: str) -> None:
     local = at.replace(microsecond=0, tzinfo=timezone(timedelta(minutes=offset)))
