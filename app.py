@@ -8,6 +8,7 @@
                         /assets/{name}
                         /openapi.json           this API, described              chalicelib/api/openapi.json
                         /health
+                        /{proxy+}               everything else: 404 in our form
 
 Handlers translate and do nothing else.  Importing needs no environment and makes no AWS call.
 """
@@ -155,6 +156,16 @@ def openapi() -> Response:
     from chalicelib.api import routes
 
     return routes.openapi()
+
+
+# Chalice takes a greedy path for an ordinary one; API Gateway prefers every other route to it, and sends it
+# GET and HEAD of whatever has none, instead of answering `Missing Authentication Token` by itself.
+@app.route("/{proxy+}", methods=READING)
+def elsewhere() -> Response:
+    """What is not there, in our form: JSON for programs, a page for people."""
+    from chalicelib.api import routes
+
+    return routes.elsewhere()
 
 
 def _authenticated() -> Request:

@@ -143,6 +143,14 @@ def test_what_is_packaged_keeps_events_and_answers_only_who_may_ask(
     assert asked(f"{api}products/SN-PACKAGED")[0] == 401
     assert asked(f"{api}products/SN-PACKAGED", token + "x")[0] == 403
     assert asked(f"{api}health")[0] == 200
+    for nowhere in ("products", "no/such/address", "products/SN-PACKAGED/nope"):
+        assert asked(f"{api}{nowhere}") == (
+            404,
+            {
+                "Code": "NotFoundError",
+                "Message": "there is nothing at this address; GET /openapi.json says what there is",
+            },
+        )
 
 
 def _quarantined() -> set[str]:

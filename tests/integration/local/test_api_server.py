@@ -120,5 +120,5 @@ def test_an_answer_to_head_has_no_body_that_the_next_answer_would_begin_with(url
         with connection.makefile("rb") as answered:
             head, _, body = answered.read().partition(b"\r\n\r\n")
 
-    assert head.startswith(b"HTTP/1.1 403 ")
+    assert head.startswith(b"HTTP/1.1 404 ")
     assert body == b""
