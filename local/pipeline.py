@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from chalicelib import settings
+from chalicelib.tables.markers import BEHIND
 from cli.paths import ROOT
 from local import stack
 from local.aws import answering, client, environment, given_endpoint, use
@@ -100,9 +101,14 @@ class Pipeline:
         return sum(int(count) for count in found["Attributes"].values())
 
     def stored(self) -> int:
-        """How many events the history table holds.  Reads all of it."""
+        """How many events the history table holds, without what stands behind them.  Reads all of it."""
         pages = self._dynamodb.get_paginator("scan").paginate(
-            TableName=settings.history_table(), Select="COUNT", ConsistentRead=True
+            TableName=settings.history_table(),
+            Select="COUNT",
+            ConsistentRead=True,
+            FilterExpression="#position < :behind",
+            ExpressionAttributeNames={"#position": "position"},
+            ExpressionAttributeValues={":behind": {"S": BEHIND}},
         )
         return sum(page["Count"] for page in pages)
 

@@ -21,6 +21,7 @@ import msgspec
 from chalicelib.api.queries import EventsQuery
 from chalicelib.api.views import EventPage, ProductView
 from chalicelib.domain import instants, lifecycle
+from chalicelib.domain.voids import Voiding
 from chalicelib.tables.history import StoredEvent
 
 _HERE = Path(__file__).parent
@@ -100,6 +101,7 @@ class TimelineEntry(msgspec.Struct, frozen=True):
     gives: bool  # whether it decides the status, or did
     remark: str | None  # what is odd about it
     voided_by: str | None  # the anchor of the void
+    voided_why: str | None
     takes_out: str | None  # the anchor of the event that this one, a void, takes out
 
 
@@ -111,7 +113,7 @@ def home(root: str) -> str:
 def product(view: ProductView, following: str | None, root: str) -> str:
     """One product: status, what is odd, and the timeline; `following` leads to the older events."""
     odd = {anomaly.position: anomaly for anomaly in view.reading.anomalies}
-    lines = [_line(event, odd.get(event.position), view.reading.voided_by) for event in view.events]
+    lines = [_line(event, odd.get(event.position), view.reading.voided) for event in view.events]
     return _render(
         "product.html",
         root,
@@ -124,18 +126,21 @@ def product(view: ProductView, following: str | None, root: str) -> str:
         lines=lines,
         newest=next((line for line in lines if line.position[:27] <= view.now), None),
         following=following,
+        voids_are_known=view.reading.voids_are_known,
     )
 
 
 def events(page: EventPage, query: EventsQuery, following: str | None, root: str) -> str:
     """One page of a product's events; `following` leads to the next one."""
+    odd = {anomaly.position: anomaly for anomaly in page.reading.anomalies}
     return _render(
         "events.html",
         root,
         serial=page.serial,
         path=quote(page.serial, safe=""),
         query=query,
-        lines=[_line(event, None, {}) for event in page.events],
+        lines=[_line(event, odd.get(event.position), page.reading.voided) for event in page.events],
+        voids_are_known=page.reading.voids_are_known,
         following=following,
     )
 
@@ -157,11 +162,11 @@ def asset(name: str) -> Asset | None:
     return _assets()[1].get(name)
 
 
-def _line(event: StoredEvent, anomaly: lifecycle.Anomaly | None, voided_by: dict[str, str]) -> TimelineEntry:
+def _line(event: StoredEvent, anomaly: lifecycle.Anomaly | None, voided: dict[str, Voiding]) -> TimelineEntry:
     from chalicelib.api import representations
 
     kind = lifecycle.KINDS.get(event.type)
-    void = voided_by.get(event.position)
+    voiding = voided.get(event.position)
     return TimelineEntry(
         anchor=_anchor(event.position),
         title=_words(event.type),
@@ -172,10 +177,11 @@ def _line(event: StoredEvent, anomaly: lifecycle.Anomaly | None, voided_by: dict
         position=event.position,
         recorded_at=representations.recorded_at(event),
         metadata=list(_facts(event.metadata)),
-        gives=kind is not None and kind.gives is not None and void is None,
+        gives=kind is not None and kind.gives is not None and voiding is None,
         remark=_remark(anomaly) if anomaly is not None else None,
-        voided_by=_anchor(void) if void is not None else None,
-        takes_out=next((_anchor(taken) for taken, by in voided_by.items() if by == event.position), None),
+        voided_by=_anchor(voiding.by) if voiding is not None else None,
+        voided_why=voiding.why if voiding is not None else None,
+        takes_out=next((_anchor(taken) for taken, by in voided.items() if by.by == event.position), None),
     )
 
 

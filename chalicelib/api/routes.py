@@ -9,7 +9,7 @@ from chalice.app import NotFoundError, Request, Response
 
 from chalicelib.api import negotiation, queries, responses
 from chalicelib.api.queries import EventsQuery
-from chalicelib.errors import StorageError
+from chalicelib.errors import InvalidRequestError, StorageError
 from chalicelib.tables.history import History, StoredEvent
 from chalicelib.text import quoted
 
@@ -37,7 +37,8 @@ def product(request: Request, serial: str, history: History, now: datetime | Non
     view = views.product(history, serial, now or datetime.now(timezone.utc))
     following = None
     if view.following is not None:
-        rest = EventsQuery(format=named).following(serial, view.following)
+        # On the page the older events are loaded in place, and what is odd about them belongs there, too.
+        rest = EventsQuery(format=named, anomalies=format_ == "html").following(serial, view.following)
         following = (
             f"{'../' if responses.ends_in_slash(request) else ''}{quote(serial, safe='')}/events{rest}"
         )
@@ -52,7 +53,7 @@ def product(request: Request, serial: str, history: History, now: datetime | Non
     return responses.respond("json", representations.product_json(view, following), following)
 
 
-def product_events(request: Request, serial: str, history: History) -> Response:
+def product_events(request: Request, serial: str, history: History, now: datetime | None = None) -> Response:
     """`GET /products/{serial}/events`: one page, filtered and in either order."""
     from chalicelib.api import representations, views
 
@@ -61,7 +62,11 @@ def product_events(request: Request, serial: str, history: History) -> Response:
     format_ = query.format or negotiation.negotiated(
         request.headers.get("accept"), negotiation.EVENTS_FORMATS
     )
-    page = views.event_page(history, serial, query)
+    if query.anomalies and format_ == "epcis":
+        raise InvalidRequestError(
+            "anomalies: EPCIS has no field for them; leave it out, or choose another form"
+        )
+    page = views.event_page(history, serial, query, now or datetime.now(timezone.utc))
     following = query.following(serial, page.following) if page.following is not None else None
     if format_ == "html":
         from chalicelib.api import pages
@@ -70,12 +75,12 @@ def product_events(request: Request, serial: str, history: History) -> Response:
             "html", pages.events(page, query, following, responses.root_reference(request)), following
         )
     if format_ == "csv":
-        return responses.respond("csv", representations.events_csv(page), following)
+        return responses.respond("csv", representations.events_csv(page, query.anomalies), following)
     if format_ == "ndjson":
-        return responses.respond("ndjson", representations.events_ndjson(page), following)
+        return responses.respond("ndjson", representations.events_ndjson(page, query.anomalies), following)
     if format_ == "epcis":
         return responses.respond("epcis", _epcis(page.events), following)
-    return responses.respond("json", representations.events_json(page, following), following)
+    return responses.respond("json", representations.events_json(page, following, query.anomalies), following)
 
 
 def health(history: History) -> Response:

@@ -85,9 +85,9 @@ class Injector:
 
     def put_bug(self) -> None:
         """Have the step from an event to its item raise on the products the board names."""
-        from chalicelib.tables import history
+        from chalicelib.tables import items
 
-        to_item = history.to_item
+        to_item = items.to_item
 
         def buggy(event: Any, recorded_at_ms: int) -> Any:
             if event.serial in self._state().faults.handler_bug:
@@ -95,7 +95,7 @@ class Injector:
                 raise Bug(f"the code has a bug with product {event.serial}")
             return to_item(event, recorded_at_ms)
 
-        history.to_item = buggy
+        items.to_item = buggy
 
     def around(self, handler: Handler) -> Handler:
         """The handler, which may be killed or hang in the middle."""

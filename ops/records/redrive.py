@@ -21,7 +21,7 @@ from chalicelib.errors import RecordError
 from chalicelib.ingest.isolate import isolate
 from chalicelib.ingest.writers import Writers
 from chalicelib.stream.records import Record, UserRecord, deaggregate
-from chalicelib.tables import history
+from chalicelib.tables import items
 from chalicelib.tables.cases import WITHOUT_RECORD, Case, Deed
 from chalicelib.tables.history import History
 from chalicelib.tables.quarantine import Quarantine
@@ -82,7 +82,7 @@ def prospect(data: bytes, table: History) -> Prospect:
         return _prospect_of_an_aggregate(inside)
     try:
         event = events.decode(data)
-        history.to_item(event, 0)
+        items.to_item(event, 0)
     except RecordError as exc:
         return Prospect(STILL_INVALID, str(exc))
     except Exception as exc:  # the bug that set the record aside may still be here

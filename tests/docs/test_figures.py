@@ -15,12 +15,12 @@ import pytest
 from benchmarks import ingest, lookup, memory, simulation, spike, trickle
 from benchmarks.harness import bars, dataset
 from chalicelib import wiring
-from chalicelib.api import queries, views
+from chalicelib.api import queries, views, walk
 from chalicelib.domain import events
 from chalicelib.ingest.batch import REQUESTS_AHEAD
 from chalicelib.ingest.poison import MAX_INDIVIDUAL_CASES
 from chalicelib.ingest.writers import MAX_ABANDONED_CALLS
-from chalicelib.tables import history
+from chalicelib.tables import history, items
 from cli.paths import ROOT
 from cli.stage import CONFIG
 from infra import functions, template
@@ -95,7 +95,7 @@ def sentences() -> list[tuple[str, str]]:
     days = PARAMETERS["RetentionHours"]["Default"] // 24
     hours_of_triage = receives * DEAD_LETTERS["VisibilityTimeout"] // 3600
     write, ahead = history.MAX_BATCH_ITEMS, REQUESTS_AHEAD
-    walk = f"{views.MAX_WALK} MB"
+    walked = f"{walk.MAX_WALK} MB"
     key = events.decode(wire()).position
     least, most = next((bar.at_least, bar.at_most) for bar in bars.BARS if bar.name.startswith("simulated"))
     assert KINESIS["MaximumRecordAgeInSeconds"] == DAY_S
@@ -111,7 +111,7 @@ def sentences() -> list[tuple[str, str]]:
         ("docs/api.md", f"what is odd, and up to {views.NEWEST} events, newest first"),
         ("docs/api.md", f"({queries.DEFAULT_LIMIT} unless given, {queries.MAX_LIMIT} at most)"),
         ("docs/api.md", f"the product's own answer reads {views.NEWEST + 1} events, and further back only"),
-        ("docs/api.md", f"only while none of them gives a status, {walk} at most"),
+        ("docs/api.md", f"only while none of them gives a status, {walked} at most"),
         ("docs/api.md", f"from {settings['minimum_compression_size']} bytes on (`minimum_compression_size`"),
         ("docs/design.md", f"until {MAX_ABANDONED_CALLS} are left behind"),
         ("docs/design.md", f"{len(key)} bytes an item"),
@@ -120,8 +120,8 @@ def sentences() -> list[tuple[str, str]]:
         ("docs/design.md", f"| a conditional PutItem per event | {write} times the requests"),
         ("docs/design.md", f"found by halving and the other {write - 1} are kept"),
         ("docs/design.md", f"nesting deeper than {events.MAX_DEPTH}"),
-        ("docs/design.md", f"After {walk} without an answer it says `undetermined`"),
-        ("docs/design.md", f"the {history.MAX_ITEM_BYTES // 1024} KB ceiling is reached near 400 events"),
+        ("docs/design.md", f"After {walked} without an answer it says `undetermined`"),
+        ("docs/design.md", f"the {items.MAX_ITEM_BYTES // 1024} KB ceiling is reached near 400 events"),
         ("docs/design.md", f"after {IN_WORDS[tries]} tries, some {IN_WORDS[tries]} minutes, the batch's"),
         ("docs/design.md", f"After {IN_WORDS[receives]} receives SQS parks it"),
         (
@@ -132,7 +132,7 @@ def sentences() -> list[tuple[str, str]]:
         ("docs/operating.md", f"after {IN_WORDS[receives]} receives it is parked"),
         ("docs/operating.md", f"{IN_WORDS[receives]} times, some {IN_WORDS[hours_of_triage]} hours of tries"),
         ("docs/operating.md", f"after {IN_WORDS[tries - 1]} retries sends pointers to it"),
-        ("docs/operating.md", f"a status that lies deep in a long history reads up to {walk}"),
+        ("docs/operating.md", f"a status that lies deep in a long history reads up to {walked}"),
         ("docs/operating.md", f"a new table takes {capacity.NEW_TABLE_WRITE_UNITS_S:,} writes a second"),
         ("docs/operating.md", f"`http://127.0.0.1:{serving().endpoint_port}` | where streams, tables"),
         ("docs/troubleshooting.md", f"endpoint's port ({serving().endpoint_port}) is taken"),
