@@ -26,10 +26,12 @@ from local.aws import answering, client, environment, given_endpoint, use
 from local.emulator import process as endpoint
 from local.emulator.process import Endpoint
 from local.event_sources.checkpoints import Checkpoints
+from local.event_sources.failure_destination import FailureDestination
 from local.event_sources.kinesis import KinesisMapping
 from local.event_sources.observer import Observer
 from local.event_sources.read_schedule import POLL_INTERVAL_S
 from local.event_sources.settings import kinesis_settings, sqs_settings
+from local.event_sources.shard_runner import MappingParts
 from local.event_sources.sqs import SqsMapping
 from local.faults import switchboard
 from local.faults.switchboard import Switchboard
@@ -182,16 +184,17 @@ def _start_mappings(
     ingest = sandboxes("process_lifecycle", timeout_s, on_stream.memory_mb)
     triage = sandboxes("triage_dead_letters", on_queue.timeout_s, on_queue.memory_mb)
     mapping = KinesisMapping(
-        settings=on_stream,
-        stream=settings.stream_name(),
-        function="process_lifecycle",
-        invoke=ingest.invoke if board is None else board.deliver(ingest.invoke),
-        kinesis=kinesis,
-        sqs=sqs,
-        checkpoints=Checkpoints(dynamodb, checkpoint_table()),
-        failure_queue=settings.dead_letter_queue(),
-        observer=observer,
-        poll_interval_s=plan.poll_interval_s,
+        MappingParts(
+            settings=on_stream,
+            stream=settings.stream_name(),
+            function="process_lifecycle",
+            invoke=ingest.invoke if board is None else board.deliver(ingest.invoke),
+            kinesis=kinesis,
+            checkpoints=Checkpoints(dynamodb, checkpoint_table()),
+            failures=FailureDestination(sqs, settings.dead_letter_queue()),
+            observer=observer,
+            poll_interval_s=plan.poll_interval_s,
+        )
     )
     dead_letters = SqsMapping(
         settings=on_queue,

@@ -7,7 +7,7 @@ import argparse
 import itertools
 import json
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ from chalicelib import settings, wiring
 from cli.output import to_stderr
 from local import pipeline
 from local.commands import demo_output, temporary_run
-from local.commands.audit import Produced, Verdict, audit
+from local.commands.audit import Produced, audit
 from local.draining import STALL_S, wait_until_drained
 from local.faults.switchboard import Switchboard, combined, described
 from local.observers.counters import Stopwatch
@@ -27,63 +27,6 @@ from producer.source import Source
 
 #: Events that are generated unless told otherwise.
 EVENTS = 2000
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A run that has ended: what was sent, what became of it, how long it took."""
-
-    source: Source
-    report: Report
-    produced: Produced
-    verdict: Verdict
-    watch: Stopwatch
-    started_at: float
-    drained: bool
-    seconds_audit: float
-    struck: dict[str, int] | None  # how often each fault did; None without --fault
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether everything that was to be sent was sent, and is there, and nothing else is."""
-        return self.verdict.is_clean and not self.report.rejected and self.drained
-
-    def figures(self) -> dict[str, Any]:
-        """What `--json` prints.  Seconds count from the first request; latency is per event."""
-        counts = self.watch.counts()
-        end = max(self.watch.last_done_at, self.watch.last_accepted_at)
-        seconds = end - self.started_at
-        verdict = self.verdict
-        return {
-            "produced": self.report.accepted["event"],
-            "distinct": self.produced.distinct,
-            "products": len(self.produced.products),
-            "duplicates_sent": self.report.accepted["duplicate"],
-            "poison_sent": self.report.accepted["poison"],
-            "rejected": len(self.report.rejected),
-            "skipped_lines": self.source.skipped,
-            "queryable": verdict.queryable,
-            "missing": verdict.missing,
-            "unexpected": verdict.unexpected,
-            "quarantined": verdict.quarantined,
-            "not_quarantined": verdict.not_quarantined,
-            "wrongly_quarantined": verdict.wrongly_quarantined,
-            "drained": self.drained,
-            "seconds_produce": round(self.watch.last_accepted_at - self.started_at, 3),
-            "seconds_drain": round(end - self.watch.last_accepted_at, 3),
-            "seconds_audit": round(self.seconds_audit, 3),
-            "events_per_second": round(verdict.queryable / seconds) if seconds > 0 else 0,
-            "latency_ms": self.watch.latency_ms(),
-            "iterator_age_ms_max": round(counts.iterator_age_ms_max, 1),
-            "invocations": counts.invocations,
-            "failed_invocations": counts.failed_invocations,
-            "bisects": counts.bisects,
-            "dead_lettered": counts.discarded,
-            "retried": self.report.retried,
-            **({} if self.struck is None else {"faults": self.struck}),
-            "seed": self.source.seed,
-            "now": self.source.now.isoformat(),
-        }
 
 
 def run(args: argparse.Namespace) -> int:
@@ -117,20 +60,23 @@ def _run(args: argparse.Namespace, source: Source, watch: Stopwatch, logs: Path)
         poll_interval_s=args.poll_interval,
     )
     with pipeline.running(plan, watch, say) as running:
-        result = _observed(args, source, watch, running, board)
-        if args.json:
-            figures = json.dumps(result.figures())
-        else:
-            demo_output.tell(result.figures(), result.verdict.examples, running.api_url, result.produced)
+        figures, examples, produced = _observed(args, source, watch, running)
+        if board is not None:
+            figures["faults"] = board.counts()
+        if not args.json:
+            demo_output.tell(figures, examples, running.api_url, produced)
     if args.json:
-        print(figures, flush=True)
-    return result.is_clean
+        print(json.dumps(figures), flush=True)
+    return not demo_output.shortcomings(figures)
 
 
 def _observed(
-    args: argparse.Namespace, source: Source, watch: Stopwatch, running: Pipeline, board: Switchboard | None
-) -> Run:
-    """Send, wait, audit.  Raises PipelineError when the stage holds something already."""
+    args: argparse.Namespace, source: Source, watch: Stopwatch, running: Pipeline
+) -> tuple[dict[str, Any], Sequence[str], Produced]:
+    """Send, wait, audit; returns the figures, examples of what is wrong, and what was produced.
+
+    Raises PipelineError when the stage holds something already.
+    """
     if running.stored() or next(wiring.quarantine().ids("open"), None) is not None:
         raise PipelineError(
             f"stage {running.stage} at {running.endpoint.url} holds events already, and the audit would "
@@ -159,7 +105,7 @@ def _observed(
         drained = wait_until_drained(running, watch, lambda left: show_stored(report.sent - left))
         if not drained:
             to_stderr(f"nothing has happened for {STALL_S:.0f} s; the audit sees what there is")
-        began = time.monotonic()
+        audit_began = time.monotonic()
         products_read = itertools.count(1)
         verdict = audit(
             running.api_url,
@@ -168,6 +114,36 @@ def _observed(
             stored=running.stored(),
             on_product=lambda: show_read(next(products_read)),
         )
-    seconds = time.monotonic() - began
-    struck = None if board is None else board.counts()
-    return Run(source, report, produced, verdict, watch, started_at, drained, seconds, struck)
+    counts = watch.counts()
+    ended_at = max(watch.last_done_at, watch.last_accepted_at)
+    figures = {
+        "produced": report.accepted["event"],
+        "distinct": produced.distinct,
+        "products": len(produced.products),
+        "duplicates_sent": report.accepted["duplicate"],
+        "poison_sent": report.accepted["poison"],
+        "rejected": len(report.rejected),
+        "skipped_lines": source.skipped,
+        "queryable": verdict.queryable,
+        "missing": verdict.missing,
+        "unexpected": verdict.unexpected,
+        "quarantined": verdict.quarantined,
+        "not_quarantined": verdict.not_quarantined,
+        "wrongly_quarantined": verdict.wrongly_quarantined,
+        "drained": drained,
+        # Seconds count from the first request; latency is per event.
+        "seconds_produce": round(watch.last_accepted_at - started_at, 3),
+        "seconds_drain": round(ended_at - watch.last_accepted_at, 3),
+        "seconds_audit": round(time.monotonic() - audit_began, 3),
+        "events_per_second": round(verdict.queryable / (ended_at - started_at)) if verdict.queryable else 0,
+        "latency_ms": watch.latency_ms(),
+        "iterator_age_ms_max": round(counts.iterator_age_ms_max, 1),
+        "invocations": counts.invocations,
+        "failed_invocations": counts.failed_invocations,
+        "bisects": counts.bisects,
+        "dead_lettered": counts.discarded,
+        "retried": report.retried,
+        "seed": source.seed,
+        "now": source.now.isoformat(),
+    }
+    return figures, verdict.examples, produced

@@ -109,7 +109,7 @@ class FailureDemo:
             )
         counts = self._watch.counts()
         self._tell(
-            f"Nobody waited for it: {counts.invocations - before.invocations} invocations, "
+            f"It held up no other record: {counts.invocations - before.invocations} invocations, "
             f"{counts.failed_invocations - before.failed_invocations} of them failed."
         )
 
@@ -122,7 +122,7 @@ class FailureDemo:
         self._send(entries)
         counts = self._watch.counts()
         self._tell(
-            f"The code raises on {culprit}.  Its batch of {counts.bisected_from} was halved "
+            f"The code raises on {culprit}.  Its batch of {counts.bisected_from} was bisected "
             f"{counts.bisects - before.bisects} times; the {counts.discarded - before.discarded} record left "
             f"was tried {1 + counts.retries - before.retries} times and dead-lettered, while the others were "
             "stored."

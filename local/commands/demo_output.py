@@ -1,7 +1,6 @@
-"""What `demo` shows a person: bars while it runs, a short table, and one product's story.
+"""What `demo` shows a person: bars while it runs, a table, the verdict, and one product's story.
 
-The only place in `local` that draws.  Bars go to standard error and only to a terminal; the rest is the
-result and goes to standard output.
+Bars go to standard error and only to a terminal; the rest is the result and goes to standard output.
 """
 
 import contextlib
@@ -113,7 +112,8 @@ def _figures(figures: dict[str, Any]) -> Table:
     return table
 
 
-def _verdict(figures: dict[str, Any]) -> Text:
+def shortcomings(figures: dict[str, Any]) -> list[str]:
+    """Return what is not as it should be; empty after a clean run."""
     wrong = [
         f"{figures[name]:,} {words}"
         for name, words in (
@@ -125,9 +125,11 @@ def _verdict(figures: dict[str, Any]) -> Text:
         )
         if figures[name]
     ]
-    if not figures["drained"]:
-        wrong.append("the pipeline did not come to an end")
-    if wrong:
+    return wrong if figures["drained"] else [*wrong, "the pipeline did not come to an end"]
+
+
+def _verdict(figures: dict[str, Any]) -> Text:
+    if wrong := shortcomings(figures):
         return Text("NOT everything is there: " + ", ".join(wrong), style="bold red")
     return Text("Every event is there, exactly as sent, and nothing else.", style="bold green")
 

@@ -7,6 +7,7 @@ DestinationDeliveryFailures).
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from local.event_sources import invocation_record
 from local.event_sources.invocation_record import MappedShard
+from local.event_sources.queues import queue_url
 from local.event_sources.shard_state_machine import Discard
 
 if TYPE_CHECKING:
@@ -28,9 +30,10 @@ RETRY_S = 0.5
 class FailureDestination:
     """Takes the discarded batches of one mapping; without a queue they are lost, as on AWS."""
 
-    def __init__(self, sqs: "SQSClient", queue_url: str | None, clock: Callable[[], float]) -> None:
+    def __init__(self, sqs: "SQSClient", queue: str | None, clock: Callable[[], float] = time.time) -> None:
+        """`queue` is a URL, an ARN or a name.  Raises ConfigurationError when it does not exist."""
         self._sqs = sqs
-        self._queue_url = queue_url
+        self._queue_url = None if queue is None else queue_url(sqs, queue)
         self._clock = clock
 
     def take(self, discard: Discard, shard: MappedShard, stopping: threading.Event) -> bool:

@@ -15,8 +15,6 @@ from chalicelib.errors import ConfigurationError
 from infra import functions
 from infra.functions import FUNCTIONS
 
-TRIM_HORIZON, LATEST, AT_TIMESTAMP = "TRIM_HORIZON", "LATEST", "AT_TIMESTAMP"
-
 BatchSize = Annotated[int, Meta(ge=1, le=10_000)]
 WindowSeconds = Annotated[int, Meta(ge=0, le=300)]
 
@@ -42,7 +40,7 @@ class KinesisSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     def __post_init__(self) -> None:
         """Raises ValueError for a starting time where none belongs, or none where one does."""
-        if (self.starting_position == AT_TIMESTAMP) != (self.starting_at is not None):
+        if (self.starting_position == "AT_TIMESTAMP") != (self.starting_at is not None):
             raise ValueError(
                 "StartingPositionTimestamp: expected Unix seconds with StartingPosition AT_TIMESTAMP, "
                 f"and only then; got {self.starting_at!r} with {self.starting_position}"

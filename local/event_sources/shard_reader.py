@@ -3,46 +3,38 @@
 Calls GetShardIterator and GetRecords for the local mappings.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+<<<<<<< HEAD
 from chalicelib.errors import THROTTLING_CODES
 from local.event_sources.settings import AT_TIMESTAMP, LATEST, TRIM_HORIZON
 
+=======
+>>>>>>> sources
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_kinesis.type_defs import RecordTypeDef
 
 
-class Start(NamedTuple):
-    """Where reading begins: one of the three starting positions, or after a sequence number."""
+#: Where reading begins, as parameters of GetShardIterator.
+Start = Mapping[str, Any]
 
-    kind: str
-    sequence_number: str | None = None
-    at: float | None = None  # epoch seconds
+OLDEST: Start = {"ShardIteratorType": "TRIM_HORIZON"}
+NEWEST: Start = {"ShardIteratorType": "LATEST"}
 
-    @classmethod
-    def after(cls, sequence_number: str) -> "Start":
-        """Just behind this record."""
-        return cls("AFTER_SEQUENCE_NUMBER", sequence_number=sequence_number)
 
-    @classmethod
-    def at_time(cls, epoch_s: float) -> "Start":
-        """The first record that arrived then or later."""
-        return cls(AT_TIMESTAMP, at=epoch_s)
+def after(sequence_number: str) -> Start:
+    """Begin just behind this record."""
+    return {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": sequence_number}
 
-    @classmethod
-    def oldest(cls) -> "Start":
-        """The oldest record that the stream retains."""
-        return cls(TRIM_HORIZON)
 
-    @classmethod
-    def newest(cls) -> "Start":
-        """Behind the newest record when the first iterator is obtained."""
-        return cls(LATEST)
+def at_time(epoch_s: float) -> Start:
+    """Begin with the first record that arrived then or later."""
+    return {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": datetime.fromtimestamp(epoch_s, timezone.utc)}
 
 
 class ReadResult(NamedTuple):
@@ -73,21 +65,16 @@ class ShardReader:
 
     def open(self, now: float) -> None:
         """Obtain the first iterator, so that LATEST means this moment.  Raises as `read` does."""
-        request: dict[str, Any] = {"ShardIteratorType": self._start.kind}
-        if self._start.sequence_number is not None:
-            request["StartingSequenceNumber"] = self._start.sequence_number
-        if self._start.at is not None:
-            request["Timestamp"] = datetime.fromtimestamp(self._start.at, timezone.utc)
         try:
             answer = self._kinesis.get_shard_iterator(
-                StreamName=self._stream, ShardId=self._shard_id, **request
+                StreamName=self._stream, ShardId=self._shard_id, **self._start
             )
         except (ClientError, BotoCoreError) as exc:
             raise _translated(exc) from exc
         self._iterator = answer["ShardIterator"]
-        if self._start.kind == LATEST:
+        if self._start is NEWEST:
             # Should this iterator be lost before anything was read, a new LATEST would skip records.
-            self._start = Start.at_time(now)
+            self._start = at_time(now)
 
     def read(self, limit: int, now: float) -> ReadResult:
         """Return the next records, at most `limit`.  Raises ReadLaterError or ShardGoneError.
@@ -108,7 +95,7 @@ class ShardReader:
             raise _translated(exc) from exc
         records = answer["Records"]
         if records:
-            self._start = Start.after(records[-1]["SequenceNumber"])
+            self._start = after(records[-1]["SequenceNumber"])
         self._iterator = answer.get("NextShardIterator")
         return ReadResult(
             records,

@@ -6,19 +6,21 @@ Each invocation in flight has a thread of its own; everything else happens in th
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from local.event_sources import lambda_events
-from local.event_sources.batching import StreamRecord
-from local.event_sources.checkpoints import ShardCheckpoint, ShardProgress
+from local.event_sources.checkpoints import Checkpoints, ShardCheckpoint, ShardProgress
 from local.event_sources.failure_destination import FailureDestination
 from local.event_sources.invocation_record import MappedShard
 from local.event_sources.observer import Invocation, Observer
-from local.event_sources.read_schedule import ReadSchedule
-from local.event_sources.shard_reader import ReadLaterError, ShardGoneError, ShardReader
+from local.event_sources.read_schedule import POLL_INTERVAL_S, ReadSchedule
+from local.event_sources.settings import KinesisSettings
+from local.event_sources.shard_reader import ReadLaterError, ShardGoneError, ShardReader, Start
 from local.event_sources.shard_state_machine import (
     Bisected,
     Checkpoint,
@@ -26,11 +28,12 @@ from local.event_sources.shard_state_machine import (
     Invoke,
     Processed,
     ShardMachine,
+    exponential_backoff,
 )
 from local.sandbox.outcome import Ending, Outcome
 
 if TYPE_CHECKING:
-    from mypy_boto3_kinesis.type_defs import RecordTypeDef
+    from mypy_boto3_kinesis import KinesisClient
 
 logger = logging.getLogger(__name__)
 
@@ -42,42 +45,54 @@ class _Finished(NamedTuple):
     ended_at: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class MappingParts:
+    """What a Kinesis mapping is made of, and each of its shards shares."""
+
+    settings: KinesisSettings
+    stream: str
+    function: str
+    invoke: Callable[[bytes], Outcome]
+    kinesis: "KinesisClient"
+    checkpoints: Checkpoints
+    failures: FailureDestination
+    observer: Observer = field(default_factory=Observer)
+    poll_interval_s: float = POLL_INTERVAL_S  # between two reads of an idle shard; 1.0 on AWS
+    backoff: Callable[[int], float] = exponential_backoff  # the pause after a batch's n-th failure in a row
+    clock: Callable[[], float] = time.time
+
+
 class ShardRunner:
     """Runs one shard until it ends or is told to stop."""
 
     def __init__(
         self,
-        *,
+        parts: MappingParts,
         shard: MappedShard,
-        reader: ShardReader,
-        read_limit: int,
-        encode: Callable[["RecordTypeDef"], StreamRecord],
-        machine: ShardMachine,
-        schedule: ReadSchedule,
-        invoke: Callable[[bytes], Outcome],
-        failures: FailureDestination,
+        start: Start,
         checkpoint: ShardCheckpoint,
-        observer: Observer,
+        *,
         on_end: Callable[[str, threading.Event], None],
         progressed: threading.Condition,
-        clock: Callable[[], float],
     ) -> None:
         """`on_end` is called in the shard's thread once its last record is done and checkpointed;
         `progressed` is notified whenever the answer of `is_drained` may have changed."""
         self.shard_id = shard.shard_id
+        self._parts = parts
         self._shard = shard
-        self._reader = reader
-        self._read_limit = read_limit
-        self._encode = encode
-        self._machine = machine
-        self._schedule = schedule
-        self._invoke = invoke
-        self._failures = failures
         self._checkpoint = checkpoint
-        self._observer = observer
         self._on_end = on_end
         self._progressed = progressed
-        self._clock = clock
+        self._clock = parts.clock
+        self._observer = parts.observer
+        self._encode = lambda_events.kinesis_encoder(shard)
+        self._machine = ShardMachine(parts.settings, now=self._clock(), backoff=parts.backoff)
+        self._schedule = ReadSchedule(parts.poll_interval_s)
+        self._reader = ShardReader(parts.kinesis, parts.stream, shard.shard_id, start)
+        try:
+            self._reader.open(self._clock())
+        except (ShardGoneError, ReadLaterError) as exc:
+            logger.warning("shard %s has no iterator yet: %s", shard.shard_id, exc)
         self._inbox: queue.SimpleQueue[_Finished | None] = queue.SimpleQueue()  # None only wakes the thread
         self._in_flight = 0
         self._stopping = threading.Event()
@@ -140,9 +155,11 @@ class ShardRunner:
         now = self._clock()
         if due_at is None or now < due_at or not self._machine.wants_records:
             return
+        settings = self._parts.settings
+        limit = min(10_000, max(1_000, settings.batch_size * settings.parallelization_factor))
         self._schedule.begin(now)
         try:
-            result = self._reader.read(self._read_limit, now)
+            result = self._reader.read(limit, now)
         except ReadLaterError as exc:
             pause_s = self._schedule.failed(self._clock())
             if self._schedule.failures == 1:
@@ -212,7 +229,7 @@ class ShardRunner:
                 numbers = [record.sequence_number for record in command.records]
                 if isinstance(command, Processed):
                     self._observer.processed(self.shard_id, numbers, self._clock() if at is None else at)
-                elif self._failures.take(command, self._shard, self._stopping):
+                elif self._parts.failures.take(command, self._shard, self._stopping):
                     self._observer.discarded(self.shard_id, numbers, command.condition)
                 else:
                     # Never past a batch whose message the failure destination has not accepted.
@@ -224,7 +241,7 @@ class ShardRunner:
         event = lambda_events.of_entries([record.entry for record in invoke.records])
         started_at = self._clock()
         try:
-            outcome = self._invoke(event)
+            outcome = self._parts.invoke(event)
         except Exception:  # a bug in what invokes: without an outcome this lane would stand still for ever
             logger.exception("shard %s: the batch could not be given to the function", self.shard_id)
             outcome = Outcome(Ending.UNDELIVERED, b"", "")

@@ -255,11 +255,10 @@ class ShardMachine:
 
 
 def exponential_backoff(
-    initial_s: float = 0.1, factor: float = 2.0, max_s: float = 10.0
-) -> Callable[[int], float]:
-    """Return growing pauses.  AWS's schedule is not documented; this one is short enough to be watched."""
+    failures: int, initial_s: float = 0.1, factor: float = 2.0, max_s: float = 10.0
+) -> float:
+    """Return the pause after a batch's n-th failure in a row.
 
-    def pause(failures: int) -> float:
-        return min(max_s, initial_s * factor ** min(failures - 1, 64))
-
-    return pause
+    AWS's schedule is not documented; this one is short enough to be watched.
+    """
+    return min(max_s, initial_s * factor ** min(failures - 1, 64))

@@ -9,7 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -42,15 +42,6 @@ class _Received(NamedTuple):
     at: float  # when it was received
 
 
-class _Queue(NamedTuple):
-    """What a mapping finds when it starts."""
-
-    url: str
-    name: str
-    visibility_s: int
-    encode: Callable[["MessageTypeDef"], bytes]
-
-
 class SqsMapping:
     """What `aws lambda create-event-source-mapping` creates for a queue, in threads of this process."""
 
@@ -63,47 +54,44 @@ class SqsMapping:
         invoke: Callable[[bytes], Outcome],
         sqs: "SQSClient",
         observer: Observer | None = None,
-        backoff: Callable[[int], float] | None = None,
+        backoff: Callable[[int], float] = exponential_backoff,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`queue` is a URL, an ARN or a name; `backoff` the pause in seconds after an n-th failed receive,
-        or an n-th invocation that did not reach the function."""
+        or an n-th invocation that did not reach the function.
+
+        Raises ConfigurationError for a queue that does not exist, is FIFO, or hides a message for less time
+        than the function may take.
+        """
         self._settings = settings
-        self._queue_name = queue
         self._function = function
         self._invoke = invoke
         self._sqs = sqs
         self._observer = observer or Observer()
-        self._backoff = backoff or exponential_backoff()
+        self._backoff = backoff
         self._clock = clock
+        self._url = queue_url(sqs, queue)
+        self._name = name = self._url.rpartition("/")[2]
+        if name.endswith(".fifo"):
+            raise ConfigurationError(f"queue {name!r}: the local mapping does not honour FIFO queues")
+        names: list[Any] = ["QueueArn", "VisibilityTimeout"]
+        attributes = sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)["Attributes"]
+        self._visibility_s = int(attributes["VisibilityTimeout"])
+        if self._visibility_s < settings.timeout_s:
+            raise ConfigurationError(
+                f"queue {name!r}: Queue visibility timeout: {self._visibility_s} seconds is less than "
+                f"Function timeout: {settings.timeout_s} seconds"
+            )
+        self._encode = lambda_events.sqs_encoder(attributes["QueueArn"], window=settings.window_s > 0)
         self._stopping = threading.Event()
         self._slots = threading.Semaphore(settings.concurrency)
         self._in_flight: set[threading.Thread] = set()
         self._lock = threading.Lock()
         self._left_over: list[_Received] = []  # received, and too large for the batch before
-        self._poller: threading.Thread | None = None
+        self._poller = threading.Thread(target=self._poll, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin.  Raises ConfigurationError for a queue that is missing, FIFO or too impatient."""
-        url = queue_url(self._sqs, self._queue_name)
-        name = url.rpartition("/")[2]
-        try:
-            attributes = self._sqs.get_queue_attributes(
-                QueueUrl=url, AttributeNames=["QueueArn", "VisibilityTimeout"]
-            )["Attributes"]
-        except self._sqs.exceptions.QueueDoesNotExist as exc:
-            raise ConfigurationError(f"queue {name!r} does not exist; create the stack first") from exc
-        visibility_s = int(attributes["VisibilityTimeout"])
-        if visibility_s < self._settings.timeout_s:
-            raise ConfigurationError(
-                f"queue {name!r}: Queue visibility timeout: {visibility_s} seconds is less than "
-                f"Function timeout: {self._settings.timeout_s} seconds"
-            )
-        if name.endswith(".fifo"):
-            raise ConfigurationError(f"queue {name!r}: the local mapping does not honour FIFO queues")
-        encode = lambda_events.sqs_encoder(attributes["QueueArn"], window=self._settings.window_s > 0)
-        queue = _Queue(url, name, visibility_s, encode)
-        self._poller = threading.Thread(target=self._poll, args=(queue,), name=name, daemon=True)
+        """Begin."""
         self._poller.start()
 
     def stop(self, grace_s: float = 30.0) -> None:
@@ -113,7 +101,7 @@ class SqsMapping:
         """
         self._stopping.set()
         deadline = time.monotonic() + grace_s
-        if self._poller is not None:
+        if self._poller.is_alive():
             self._poller.join(max(0.0, deadline - time.monotonic()))
         with self._lock:
             in_flight = list(self._in_flight)
@@ -122,11 +110,11 @@ class SqsMapping:
 
     def drained(self) -> bool:
         """Whether the queue holds nothing, visible or not, and no invocation is in flight."""
-        waiting = messages_waiting(self._sqs, queue_url(self._sqs, self._queue_name))
+        waiting = messages_waiting(self._sqs, self._url)
         with self._lock:
             return not self._in_flight and not waiting
 
-    def _poll(self, queue: _Queue) -> None:
+    def _poll(self) -> None:
         failures = 0
         while not self._stopping.is_set():
             # Receive only what can be invoked at once: a message's visibility timeout is running.
@@ -134,22 +122,22 @@ class SqsMapping:
                 continue
             batch: list[_Received] = []
             try:
-                batch = self._gather(queue)
+                batch = self._gather()
                 failures = 0
             except (ClientError, BotoCoreError) as exc:
                 failures += 1
                 if failures == 1:
-                    logger.warning("queue %s: receiving again after: %s", queue.name, exc)
+                    logger.warning("queue %s: receiving again after: %s", self._name, exc)
                 self._stopping.wait(self._backoff(failures))
             if batch:  # when stopping too: left alone, it would be invisible for a whole timeout
-                thread = threading.Thread(target=self._process, args=(queue, batch), daemon=True)
+                thread = threading.Thread(target=self._process, args=(batch,), daemon=True)
                 with self._lock:
                     self._in_flight.add(thread)
                 thread.start()
             else:
                 self._slots.release()
 
-    def _gather(self, queue: _Queue) -> list[_Received]:
+    def _gather(self) -> list[_Received]:
         """Receive a batch: with one call or, if the mapping has a window, several."""
         batch, self._left_over = self._left_over, []
         size = ENVELOPE_BYTES + sum(len(each.entry) + 1 for each in batch)
@@ -159,7 +147,7 @@ class SqsMapping:
                 break
             wanted = min(SQS_BATCH, self._settings.batch_size - len(batch))
             try:
-                received = self._receive(queue, wanted)
+                received = self._receive(wanted)
             except (ClientError, BotoCoreError):
                 if not batch:
                     raise
@@ -174,38 +162,38 @@ class SqsMapping:
                 break
         return batch
 
-    def _receive(self, queue: _Queue, wanted: int) -> list[_Received]:
+    def _receive(self, wanted: int) -> list[_Received]:
         answer = self._sqs.receive_message(
-            QueueUrl=queue.url,
+            QueueUrl=self._url,
             MaxNumberOfMessages=wanted,
             WaitTimeSeconds=RECEIVE_WAIT_S,
             MessageSystemAttributeNames=["All"],
             MessageAttributeNames=["All"],
         )
         now = self._clock()
-        return [_Received(each, queue.encode(each), now) for each in answer.get("Messages", [])]
+        return [_Received(each, self._encode(each), now) for each in answer.get("Messages", [])]
 
-    def _process(self, queue: _Queue, batch: list[_Received]) -> None:
+    def _process(self, batch: list[_Received]) -> None:
         try:
-            started_at, outcome = self._deliver(queue, batch)
+            started_at, outcome = self._deliver(batch)
             ended_at = self._clock()
             identifiers = [each.message["MessageId"] for each in batch]
             done = succeeded_messages(outcome, identifiers, reported=self._settings.partial_responses)
-            self._delete(queue, [each.message for each in batch if each.message["MessageId"] in done])
-            self._report(queue.name, batch, outcome, len(done), started_at, ended_at)
+            self._delete([each.message for each in batch if each.message["MessageId"] in done])
+            self._report(batch, outcome, len(done), started_at, ended_at)
             if done:
-                self._observer.processed(queue.name, done, ended_at)
+                self._observer.processed(self._name, done, ended_at)
         except Exception:  # a bug of ours: the messages come back by themselves, and the slot must too
-            logger.exception("queue %s: a batch was not finished and will be received again", queue.name)
+            logger.exception("queue %s: a batch was not finished and will be received again", self._name)
         finally:
             with self._lock:
                 self._in_flight.discard(threading.current_thread())
             self._slots.release()
 
-    def _deliver(self, queue: _Queue, batch: list[_Received]) -> tuple[float, Outcome]:
+    def _deliver(self, batch: list[_Received]) -> tuple[float, Outcome]:
         """Invoke, repeatedly while the function is not reached and the messages stay invisible to others."""
         event = lambda_events.of_entries([each.entry for each in batch])
-        ours_until = min(each.at for each in batch) + queue.visibility_s - self._settings.timeout_s
+        ours_until = min(each.at for each in batch) + self._visibility_s - self._settings.timeout_s
         failures = 0
         while True:
             started_at = self._clock()
@@ -217,31 +205,30 @@ class SqsMapping:
             if self._stopping.wait(pause_s):
                 return started_at, outcome
 
-    def _delete(self, queue: _Queue, messages: list["MessageTypeDef"]) -> None:
+    def _delete(self, messages: list["MessageTypeDef"]) -> None:
         for start in range(0, len(messages), SQS_BATCH):
             some = messages[start : start + SQS_BATCH]
             try:
                 failed = self._sqs.delete_message_batch(
-                    QueueUrl=queue.url,
+                    QueueUrl=self._url,
                     Entries=[
                         {"Id": str(number), "ReceiptHandle": message["ReceiptHandle"]}
                         for number, message in enumerate(some)
                     ],
                 ).get("Failed", [])
             except (ClientError, BotoCoreError) as exc:
-                logger.warning("queue %s: %d messages will be received again: %s", queue.name, len(some), exc)
+                logger.warning("queue %s: %d messages will be received again: %s", self._name, len(some), exc)
                 continue
             for entry in failed:
                 logger.warning(
                     "queue %s: message %s will be received again: %s",
-                    queue.name,
+                    self._name,
                     some[int(entry["Id"])]["MessageId"],
                     entry.get("Message", entry["Code"]),
                 )
 
     def _report(
         self,
-        source: str,
         batch: list[_Received],
         outcome: Outcome,
         done: int,
@@ -256,7 +243,7 @@ class SqsMapping:
         self._observer.invoked(
             Invocation(
                 function=self._function,
-                source=source,
+                source=self._name,
                 batch_size=len(batch),
                 outcome=ending,
                 attempt=max(int(each.get("ApproximateReceiveCount", "1")) for each in attributes),

@@ -13,9 +13,11 @@ import pytest
 
 from local.aws import client
 from local.event_sources.checkpoints import Checkpoints
+from local.event_sources.failure_destination import FailureDestination
 from local.event_sources.kinesis import KinesisMapping
 from local.event_sources.observer import Invocation, Observer
 from local.event_sources.settings import KinesisSettings
+from local.event_sources.shard_runner import MappingParts
 from local.sandbox.outcome import Outcome
 from local.sandbox.pool import SandboxPool
 from tests.support.shard_machines import no_backoff
@@ -141,18 +143,19 @@ class Rig:
     ) -> KinesisMapping:
         """A mapping of the stream to the function; without backoff, with partial responses."""
         mapping = KinesisMapping(
-            settings=KinesisSettings(**{"partial_responses": True, **settings}),
-            stream=self.stream,
-            function=self.function,
-            invoke=invoke or self.pool.invoke,
-            kinesis=self.kinesis,
-            sqs=self.sqs,
-            checkpoints=Checkpoints(self.dynamodb, self.table),
-            failure_queue=failure_queue or self.queue,
-            observer=self.watcher,
-            poll_interval_s=poll_interval_s,
-            backoff=no_backoff,
-            clock=clock,
+            MappingParts(
+                settings=KinesisSettings(**{"partial_responses": True, **settings}),
+                stream=self.stream,
+                function=self.function,
+                invoke=invoke or self.pool.invoke,
+                kinesis=self.kinesis,
+                checkpoints=Checkpoints(self.dynamodb, self.table),
+                failures=FailureDestination(self.sqs, failure_queue or self.queue, clock),
+                observer=self.watcher,
+                poll_interval_s=poll_interval_s,
+                backoff=no_backoff,
+                clock=clock,
+            )
         )
         self._started.append(mapping)
         return mapping

@@ -274,9 +274,7 @@ def test_a_queue_that_hides_messages_for_less_than_the_function_may_take_is_refu
 
 
 def test_a_queue_that_does_not_exist_is_a_sentence(post: Post) -> None:
-    mapping = SqsMapping(
-        settings=SqsSettings(), queue="no-such-queue", function="f", invoke=post.pool.invoke, sqs=post.sqs
-    )
-
     with pytest.raises(ConfigurationError, match="queue 'no-such-queue' does not exist"):
-        mapping.start()
+        SqsMapping(
+            settings=SqsSettings(), queue="no-such-queue", function="f", invoke=post.pool.invoke, sqs=post.sqs
+        )

@@ -15,7 +15,7 @@ from local.event_sources.shard_state_machine import Discard
 from local.sandbox.outcome import Ending, Outcome
 
 STREAM_ARN = "arn:aws:kinesis:us-east-2:123456789012:stream/lambda-stream"
-ROLE_ARN = "arn:aws:iam::123456789012:role/lambda-role"
+SHARD = MappedShard("shardId-000000000006", STREAM_ARN, "lambda-role", "not in an event")
 QUEUE_ARN = "arn:aws:sqs:us-east-2:123456789012:my-queue"
 NUMBER = "49590338271490256608559692538361571095921575989136588898"
 
@@ -31,7 +31,7 @@ def read_record(data: bytes = b"hello", key: str = "test") -> Any:
 
 
 class TestKinesisEvent:
-    encode = staticmethod(lambda_events.kinesis_encoder(STREAM_ARN, "shardId-000000000006", ROLE_ARN))
+    encode = staticmethod(lambda_events.kinesis_encoder(SHARD))
 
     def test_the_event_is_the_guides_example(self) -> None:
         """Recorded from AWS too: no encryption type, no explicit hash key, the arrival in seconds."""
@@ -51,7 +51,7 @@ class TestKinesisEvent:
                     "eventVersion": "1.0",
                     "eventID": f"shardId-000000000006:{NUMBER}",
                     "eventName": "aws:kinesis:record",
-                    "invokeIdentityArn": ROLE_ARN,
+                    "invokeIdentityArn": "arn:aws:iam::123456789012:role/lambda-role",
                     "awsRegion": "us-east-2",
                     "eventSourceARN": STREAM_ARN,
                 }
