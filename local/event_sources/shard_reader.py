@@ -9,12 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-<<<<<<< HEAD
 from chalicelib.errors import THROTTLING_CODES
-from local.event_sources.settings import AT_TIMESTAMP, LATEST, TRIM_HORIZON
 
-=======
->>>>>>> sources
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_kinesis.type_defs import RecordTypeDef
