@@ -140,15 +140,6 @@ def test_a_person_reads_one_line_and_how_to_repeat_it(
     assert re.search(r"one of the products: SN-[0-9A-Z]{8}\n", err)
 
 
-def test_the_same_command_twice_sends_the_same_bytes(stream: str) -> None:
-    command = ["send", "--events", "100", "--seed", "7", "--now", "2026-11-20T12:00:00Z"]
-    main(command)
-    once = on_stream(stream)
-    main(command)
-
-    assert sorted(on_stream(stream)) == sorted(once * 2)
-
-
 def test_a_file_with_bad_lines_is_sent_as_far_as_it_goes(
     stream: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
