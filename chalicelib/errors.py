@@ -3,6 +3,7 @@
     LifecycleError
     ├── ConfigurationError          the operator: a setting is missing or unusable
     ├── RecordError                 the producer: this record fails the same way every time; quarantined
+    │   ├── InvalidAggregateError
     │   ├── InvalidEventError
     │   └── RefusedItemError
     ├── RequestError                the API's caller: 4xx, never retried by us
@@ -53,6 +54,13 @@ class RecordError(LifecycleError):
     def __init__(self, reason: str, sentence: str) -> None:
         super().__init__(sentence)
         self.reason = reason
+
+
+class InvalidAggregateError(RecordError):
+    """A KPL aggregate, or one of its records, is not what the format says."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("invalid_aggregate", sentence)
 
 
 class InvalidEventError(RecordError):

@@ -25,6 +25,7 @@ from chalice.local import ChaliceRequestHandler, LocalDevServer, create_local_se
 from chalicelib.api.size import LAMBDA_MAX_BYTES, serialised_bytes
 from cli.exits import EXIT_OK, EXIT_UNAVAILABLE
 from cli.paths import ROOT
+from local import greedy_paths
 
 HOST = "127.0.0.1"
 
@@ -97,6 +98,7 @@ def server(port: int, host: str = HOST) -> LocalDevServer:
     config: Any = factory.create_config_obj(chalice_stage_name="local")
     app = config.chalice_app
     validate_routes(app.routes)
+    greedy_paths.match()
     running = create_local_server(app, config, host, port)
     running.server.RequestHandlerClass = partial(Handler, app_object=app, config=config)
     running.server.socket.listen(BACKLOG)

@@ -9,28 +9,28 @@ import argparse
 import importlib
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED
 from cli.output import to_stderr
 from ops.output import CommandError
 
-#: The modules of the nouns, each with `add(nouns)`, in the order of the help.
-NOUNS = (
-    "ops.records.quarantine",
-    "ops.records.dead_letters",
-    "ops.records.replay",
-    "ops.deploy.doctor",
-    "ops.deploy.mapping",
-    "ops.deploy.package",
-    "ops.deploy.policies",
-    "ops.deploy.stack",
-    "ops.deploy.token",
-    "ops.records.history",
-    "ops.records.tail",
-    "ops.planning.plan",
-    "ops.planning.simulate",
-)
+#: The nouns in the order of the help: the module of each, with `add`, and its line in the help.
+NOUNS = {
+    "quarantine": ("ops.records.quarantine", "quarantined records: list, show, redrive, discard"),
+    "dead-letters": ("ops.records.dead_letters", "discarded batches: list, redrive"),
+    "replay": ("ops.records.replay", "run the stream's retained past through ingest again"),
+    "doctor": ("ops.deploy.doctor", "check what is deployed for production readiness"),
+    "mapping": ("ops.deploy.mapping", "event source mappings"),
+    "package": ("ops.deploy.package", "build a stage's template and zip for aws cloudformation deploy"),
+    "policies": ("ops.deploy.policies", "write the policy files of a stage's functions"),
+    "stack": ("ops.deploy.stack", "stream, tables, queues, alarms"),
+    "token": ("ops.deploy.token", "API tokens"),
+    "history": ("ops.records.history", "print a product's story"),
+    "tail": ("ops.records.tail", "follow the stream, decoded"),
+    "plan": ("ops.planning.plan", "size a deployment and price it before paying"),
+    "simulate": ("ops.planning.simulate", "run a load through a simulated deployment"),
+}
 
 EPILOG = """\
 each command's help ends with examples: python -m ops NOUN VERB --help
@@ -47,8 +47,9 @@ exit codes:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code."""
-    args = parser().parse_args(argv)
-    # Imported here: neither --help nor a wrong option needs boto3.
+    argv = sys.argv[1:] if argv is None else argv
+    args = parser(argv[:1]).parse_args(argv)
+    # Imported here: the help of all nouns needs no boto3.
     from cli import stage
     from ops import clients
 
@@ -69,8 +70,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser of all nouns."""
+def parser(complete: Collection[str] = NOUNS) -> argparse.ArgumentParser:
+    """Return the parser of all nouns; those not in `complete` have no commands and are not imported."""
     top = argparse.ArgumentParser(
         prog="python -m ops",
         description="Inspect, correct, redrive, deploy and plan.",
@@ -78,6 +79,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     nouns = top.add_subparsers(dest="noun", required=True, metavar="NOUN")
-    for noun in NOUNS:
-        importlib.import_module(noun).add(nouns)
+    for noun, (module, help) in NOUNS.items():
+        if noun in complete:
+            importlib.import_module(module).add(nouns, help)
+        else:
+            nouns.add_parser(noun, help=help)
     return top

@@ -1,7 +1,7 @@
 """Options that the commands of `ops` share, and values of theirs parsed from text.
 
-A noun is a module with `add(nouns)`, which adds its commands; each calls a function that takes the parsed
-arguments and returns the exit code.
+A noun is a module with `add(nouns, help)`, which adds its commands; each calls a function that takes the
+parsed arguments and returns the exit code.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Many entries in one Kinesis record, in the Kinesis Producer Library's format.
 
-The only place that writes that format (awslabs/amazon-kinesis-producer, aggregation-format.md); who reads it
-is chalicelib/stream/records.py.  A shard takes 1,000 records a second whatever their size, and a PUT payload
-unit of 25 KB is paid for whatever is in it: eighty events of 300 bytes fill one.
+The only place that writes that format; chalicelib/stream/kpl.py describes and reads it.  A shard takes 1,000
+records a second whatever their size, and a PUT payload unit of 25 KB is paid for whatever is in it: eighty
+events of 300 bytes fill one.
 
 Entries are gathered by the shard that their partition keys hash to, and go there by an explicit hash key, so
 that they lie on the shards on which they would lie one by one.  All records for a shard have one partition
@@ -118,16 +118,27 @@ def hash_key_of(partition_key: str) -> int:
     return int.from_bytes(md5(partition_key.encode(), usedforsecurity=False).digest(), "big")
 
 
-def aggregate(entries: Sequence[Entry]) -> bytes:
+def aggregate(entries: Iterable[Entry]) -> bytes:
     """One record's data with all these entries in it, in this order."""
-    message = kpl.aggregated_record()
     index_of: dict[str, int] = {}
+    records: list[bytes] = []
     for entry in entries:
-        index = index_of.setdefault(entry.partition_key, len(index_of))
-        message.records.add(partition_key_index=index, data=entry.data)
-    message.partition_key_table.extend(index_of)
-    body: bytes = message.SerializeToString()
-    return kpl.KPL_MAGIC + body + md5(body, usedforsecurity=False).digest()
+        index = _varint(index_of.setdefault(entry.partition_key, len(index_of)))
+        head = b"\x08%b\x1a%b" % (index, _varint(len(entry.data)))
+        records += (b"\x1a", _varint(len(head) + len(entry.data)), head, entry.data)
+    keys = (key.encode() for key in index_of)
+    message = b"".join([*(b"\x0a%b%b" % (_varint(len(key)), key) for key in keys), *records])
+    return kpl.KPL_MAGIC + message + md5(message, usedforsecurity=False).digest()
+
+
+def _varint(number: int) -> bytes:
+    """A number as protobuf writes it."""
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
 
 
 def open_shards(kinesis: "KinesisClient", stream: str) -> list[HashRange]:

@@ -32,6 +32,11 @@ class EventsQuery(msgspec.Struct, frozen=True):
     after: str | None = None
     format: str | None = None  # as named in the query string; None when it was not
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether it asks for all events from the first one on, whatever their type and time."""
+        return not (self.type or self.since or self.until or self.after)
+
     def identity(self, serial: str) -> tuple[str | None, ...]:
         """What a cursor belongs to."""
         return (serial, self.type, self.since, self.until, self.order)
@@ -48,6 +53,23 @@ class EventsQuery(msgspec.Struct, frozen=True):
             "cursor": cursors.encode(position, self.identity(serial)),
         }
         return "?" + urlencode({name: value for name, value in given.items() if value is not None})
+
+
+def typed(request: Request) -> str:
+    """The serial that was asked for, as it was given; whatever it is, it fits into a search box."""
+    given = ""
+    if request.uri_params and "serial" in request.uri_params:
+        given = unquote(request.uri_params["serial"])
+    elif request.query_params and "serial" in request.query_params:
+        given = request.query_params["serial"]
+    return given[:200].encode("utf-8", "replace").decode()
+
+
+def only(serial: str, position: str) -> str:
+    """The query string of the page that holds the event at `position` and no other."""
+    instant, _, digest = position.partition("#")
+    before = f"{instant}#{max(int(digest, 16) - 1, 0):032x}"
+    return f"?order=asc&limit=1&cursor={cursors.encode(before, EventsQuery(order='asc').identity(serial))}"
 
 
 def serial_of(raw: str) -> str:

@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
+import msgspec
 from chalice.app import NotFoundError, Request, Response
 
 from chalicelib.api import negotiation, queries, responses
@@ -47,9 +48,10 @@ def product(request: Request, serial: str, history: History, now: datetime | Non
         return responses.respond(
             "html", pages.product(view, following, responses.root_reference(request)), following
         )
+    file_name = responses.file_name(serial, format_, len(view.events) if following else None)
     if format_ == "epcis":
-        return responses.respond("epcis", _epcis(view.events), following)
-    return responses.respond("json", representations.product_json(view, following), following)
+        return responses.respond("epcis", _epcis(view.events), following, file_name)
+    return responses.respond("json", representations.product_json(view, following), following, file_name)
 
 
 def product_events(request: Request, serial: str, history: History) -> Response:
@@ -61,21 +63,25 @@ def product_events(request: Request, serial: str, history: History) -> Response:
     format_ = query.format or negotiation.negotiated(
         request.headers.get("accept"), negotiation.EVENTS_FORMATS
     )
+    if format_ == "html":
+        from chalicelib.api import pages, timeline
+
+        query = msgspec.structs.replace(query, limit=min(query.limit, timeline.MAX_EVENTS))
     page = views.event_page(history, serial, query)
     following = query.following(serial, page.following) if page.following is not None else None
     if format_ == "html":
-        from chalicelib.api import pages
-
         return responses.respond(
             "html", pages.events(page, query, following, responses.root_reference(request)), following
         )
+    is_part = following is not None or not query.is_whole
+    file_name = responses.file_name(serial, format_, len(page.events) if is_part else None)
     if format_ == "csv":
-        return responses.respond("csv", representations.events_csv(page), following)
+        return responses.respond("csv", representations.events_csv(page), following, file_name)
     if format_ == "ndjson":
-        return responses.respond("ndjson", representations.events_ndjson(page), following)
+        return responses.respond("ndjson", representations.events_ndjson(page), following, file_name)
     if format_ == "epcis":
-        return responses.respond("epcis", _epcis(page.events), following)
-    return responses.respond("json", representations.events_json(page, following), following)
+        return responses.respond("epcis", _epcis(page.events), following, file_name)
+    return responses.respond("json", representations.events_json(page, following), following, file_name)
 
 
 def health(history: History) -> Response:
@@ -100,6 +106,11 @@ def asset(name: str) -> Response:
         raise NotFoundError(f"no asset {quoted(name)}")
     forever = {"Content-Type": found.content_type, "Cache-Control": "public, max-age=31536000, immutable"}
     return Response(found.text, dict(forever))
+
+
+def elsewhere() -> Response:
+    """Every other address: 404 in our form."""
+    raise NotFoundError("there is nothing at this address; GET /openapi.json says what there is")
 
 
 def openapi() -> Response:

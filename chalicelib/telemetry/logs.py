@@ -11,6 +11,7 @@ tokens never do.  `message` is for people and may change; programs and saved que
 """
 
 import time
+from collections.abc import Sequence
 from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -52,12 +53,7 @@ def batch_done(
     facts: dict[str, Any] = {
         "kind": "batch",
         "request_id": request_id,
-        "shard_id": records[0]["eventID"].partition(":")[0],
-        "first": records[0]["kinesis"]["sequenceNumber"],
-        "last": records[-1]["kinesis"]["sequenceNumber"],
-        "arrived_first": round(min(arrivals) * 1000),
-        "arrived_last": round(max(arrivals) * 1000),
-        "oldest_ms": round((now - min(arrivals)) * 1000),
+        **(_place(records, arrivals, now) if records else {}),
         "records": outcome.records,
         "stored": outcome.stored,
         "duplicates": outcome.duplicates,
@@ -86,7 +82,7 @@ def batch_done(
         "ingest",
         seconds,
         {
-            "shard_id": facts["shard_id"],
+            "shard_id": facts.get("shard_id", ""),
             "records": outcome.records,
             "quarantined": len(outcome.quarantined),
             "unfinished": len(outcome.unfinished),
@@ -187,6 +183,18 @@ def answered(request: "Request", status: int, caller: str, seconds: float) -> No
         logger().error("request", extra=facts)
     else:
         logger().info("request", extra=facts)
+
+
+def _place(records: Sequence[Any], arrivals: Sequence[float], now: float) -> dict[str, Any]:
+    """Where a batch lies on the stream, and when it came."""
+    return {
+        "shard_id": records[0]["eventID"].partition(":")[0],
+        "first": records[0]["kinesis"]["sequenceNumber"],
+        "last": records[-1]["kinesis"]["sequenceNumber"],
+        "arrived_first": round(min(arrivals) * 1000),
+        "arrived_last": round(max(arrivals) * 1000),
+        "oldest_ms": round((now - min(arrivals)) * 1000),
+    }
 
 
 def _by_reason(outcome: "Outcome") -> dict[str, int]:

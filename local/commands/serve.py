@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from rich.console import Console
 
+from chalicelib import settings
 from cli.exits import EXIT_OK
 from cli.output import to_stderr
 from local import pipeline
@@ -70,9 +71,18 @@ def _serve(args: argparse.Namespace, home: Home) -> None:
             _report(running, gauges)
 
 
+def access() -> str:
+    """Say who may ask the API, by the settings that it reads too."""
+    if settings.tokens():
+        return "asks for a token that LIFECYCLE_TOKENS lists"
+    if settings.is_open():
+        return "open to this machine, without tokens"
+    return "refuses everybody: LIFECYCLE_TOKENS lists no token, and LIFECYCLE_OPEN is not yes"
+
+
 def _welcome(running: Pipeline, home: Home) -> str:
     lines = [
-        f"API       {running.api_url}/products/<serial>  (open to this machine, without tokens)",
+        f"API       {running.api_url}/products/<serial>  ({access()})",
         f"endpoint  {running.endpoint.url}  (Kinesis, DynamoDB, SQS; stage {running.stage})",
         f"kept in   {home.directory}  (logs in {home.logs.name}/)",
     ]

@@ -10,6 +10,7 @@ from cli.exits import EXIT_FAILED, EXIT_OK
 from cli.output import to_stderr
 from infra import stages
 from ops import arguments
+from ops.deploy import checks
 from ops.output import print_json, print_line
 
 EXAMPLES = """\
@@ -21,15 +22,13 @@ EXAMPLES = """\
 """
 
 
-def add(nouns: Commands) -> None:
+def add(nouns: Commands, help: str) -> None:
     """Add the noun to the command line."""
-    arguments.command(nouns, "doctor", "check what is deployed for production readiness", EXAMPLES, run=run)
+    arguments.command(nouns, "doctor", help, EXAMPLES, run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Check; the findings are the answer."""
-    from ops.deploy import checks
-
     stage = settings.stage()
     stages.read(stage)  # the laptop's stage is refused: nothing of it is deployed
     failed = total = 0

@@ -18,7 +18,8 @@ from cli.exits import EXIT_FAILED, EXIT_OK
 from cli.output import to_stderr
 from cli.paths import ROOT
 from infra import stages
-from ops import arguments
+from ops import arguments, clients
+from ops.deploy.inventory import PROCESS, TRIAGE
 from ops.deploy.lambda_settings import Difference, LambdaSettings, losing_function
 from ops.output import CommandError, print_json, print_table
 
@@ -35,9 +36,9 @@ CHECK_EXAMPLES = """\
 """
 
 
-def add(nouns: Commands) -> None:
+def add(nouns: Commands, help: str) -> None:
     """Add the noun to the command line."""
-    verbs = arguments.noun(nouns, "mapping", "event source mappings")
+    verbs = arguments.noun(nouns, "mapping", help)
     for verb, help_, examples, run in (
         ("apply", "set what infra/functions.json says, show what was different", APPLY_EXAMPLES, apply),
         ("check", "show what is not as infra/functions.json says", CHECK_EXAMPLES, check),
@@ -54,8 +55,6 @@ def add(nouns: Commands) -> None:
 
 def check(args: argparse.Namespace) -> int:
     """Compare; the differences are the answer."""
-    from ops.deploy.inventory import PROCESS, TRIAGE
-
     deployed = _deployed(args)
     differences = deployed.differences()
     _show(args, differences, changed=False)
@@ -90,8 +89,6 @@ def apply(args: argparse.Namespace) -> int:
 
 
 def _deployed(args: argparse.Namespace) -> LambdaSettings:
-    from ops import clients
-
     stages.read(settings.stage())  # the laptop's stage is refused: nothing of it is deployed
     return LambdaSettings(clients.lambda_(), settings.stage(), args.project)
 

@@ -54,11 +54,9 @@ class Package(msgspec.Struct, frozen=True):
     zip_bytes: int
 
 
-def add(nouns: Commands) -> None:
+def add(nouns: Commands, help: str) -> None:
     """Add the noun to the command line."""
-    parser = arguments.command(
-        nouns, "package", "build a stage's template and zip for aws cloudformation deploy", EXAMPLES, run=run
-    )
+    parser = arguments.command(nouns, "package", help, EXAMPLES, run=run)
     parser.add_argument("--out", type=Path, help="directory (default: dist/STAGE)")
 
 

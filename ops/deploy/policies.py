@@ -118,11 +118,9 @@ TABLE: dict[Function, tuple[Grant, ...]] = {
 }
 
 
-def add(nouns: Commands) -> None:
+def add(nouns: Commands, help: str) -> None:
     """Add the noun to the command line."""
-    parser = arguments.command(
-        nouns, "policies", "write the policy files of a stage's functions", EXAMPLES, run=run
-    )
+    parser = arguments.command(nouns, "policies", help, EXAMPLES, run=run)
     parser.add_argument("--check", action="store_true", help="write nothing, exit 1 when one is out of date")
 
 

@@ -6,7 +6,7 @@ questions.
 
 import argparse
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
@@ -15,11 +15,10 @@ from cli.arguments import Commands
 from cli.exits import EXIT_FAILED, EXIT_OK
 from cli.output import to_stderr
 from infra import stages
-from ops import arguments
+from ops import arguments, clients
+from ops.deploy import retained_resources
+from ops.deploy.change_set import ChangeSet
 from ops.output import CommandError, print_json, print_table
-
-if TYPE_CHECKING:
-    from ops.deploy.change_set import ChangeSet
 
 EXAMPLES = """\
   # what would change, and nothing else
@@ -41,9 +40,9 @@ ADOPT_EXAMPLES = """\
 """
 
 
-def add(nouns: Commands) -> None:
+def add(nouns: Commands, help: str) -> None:
     """Add the noun to the command line."""
-    verbs = arguments.noun(nouns, "stack", "stream, tables, queues, alarms")
+    verbs = arguments.noun(nouns, "stack", help)
     parser = arguments.command(
         verbs, "apply", "create or update the stack, showing the changes first", EXAMPLES, run=apply
     )
@@ -78,8 +77,6 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
 
 def apply(args: argparse.Namespace) -> int:
     """Show the changes, ask, apply, wait.  The changes are the answer."""
-    from ops.deploy import retained_resources
-
     name, stage, change_set = _begin(args)
     # CloudFormation would find out halfway, and leave a stack that can only be deleted.
     if change_set.is_first and (left := retained_resources.find(stage.parameters)):
@@ -112,8 +109,6 @@ def apply(args: argparse.Namespace) -> int:
 
 def adopt(args: argparse.Namespace) -> int:
     """Show what would be taken over, ask, import, wait.  What is taken over is the answer."""
-    from ops.deploy import retained_resources
-
     name, stage, change_set = _begin(args)
     # What is left behind was `kept`, whatever the stage is to become: `apply` sees the difference.
     parameters = {**stage.parameters, "Data": "kept"}
@@ -137,17 +132,14 @@ def adopt(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _begin(args: argparse.Namespace) -> tuple[str, stages.Stage, "ChangeSet"]:
+def _begin(args: argparse.Namespace) -> tuple[str, stages.Stage, ChangeSet]:
     """Return the stage's name, its settings, and an empty change set on its stack."""
-    from ops import clients
-    from ops.deploy.change_set import ChangeSet
-
     name = settings.stage()
     stage = stages.read(name, dict(args.set))
     return name, stage, ChangeSet(clients.cloudformation(), name, stage.template_bucket)
 
 
-def _is_executed(args: argparse.Namespace, change_set: "ChangeSet", question: str) -> bool:
+def _is_executed(args: argparse.Namespace, change_set: ChangeSet, question: str) -> bool:
     """Execute the change set, unless this is a dry run.  Raises CommandError without a yes."""
     if args.dry_run:
         change_set.withdraw()

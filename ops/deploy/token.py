@@ -20,9 +20,9 @@ CREATE_EXAMPLES = """\
 """
 
 
-def add(nouns: Commands) -> None:
+def add(nouns: Commands, help: str) -> None:
     """Add the noun to the command line."""
-    verbs = arguments.noun(nouns, "token", "API tokens")
+    verbs = arguments.noun(nouns, "token", help)
     parser = arguments.command(
         verbs, "create", "make a token, and the entry to configure for it", CREATE_EXAMPLES, run=create
     )

@@ -37,11 +37,9 @@ exit codes:
 """
 
 
-def add(nouns: Commands) -> None:
+def add(nouns: Commands, help: str) -> None:
     """Add the noun to the command line."""
-    parser = arguments.command(
-        nouns, "plan", "size a deployment and price it before paying", EXAMPLES, run=run
-    )
+    parser = arguments.command(nouns, "plan", help, EXAMPLES, run=run)
     default = MonthlyLoad()
     load = parser.add_argument_group("the load")
     seconds = number(86_400, what="seconds")

@@ -17,6 +17,7 @@ from infra import functions
 from ops import arguments
 from ops.output import CommandError, counted, duration, print_json
 from ops.planning import capacity, options
+from ops.planning.simulation.engine import simulate
 from ops.planning.simulation.output import as_json, plot, print_run
 from ops.planning.simulation.scenario import OfferedLoad, Settings
 
@@ -63,11 +64,9 @@ _AMOUNT = number(1e13)
 _MILLISECONDS = number(1e13, least=0)
 
 
-def add(nouns: Commands) -> None:
+def add(nouns: Commands, help: str) -> None:
     """Add the noun to the command line."""
-    parser = arguments.command(
-        nouns, "simulate", "run a load through a simulated deployment", EXAMPLES, run=run
-    )
+    parser = arguments.command(nouns, "simulate", help, EXAMPLES, run=run)
     offered, default, deployed = OfferedLoad(), Settings(), functions.read().ingest
     at_most_ten_thousand = whole_number(1, 10_000)
     load = parser.add_argument_group("the load")
@@ -141,9 +140,6 @@ def _add_option(
 
 def run(args: argparse.Namespace) -> int:
     """Simulate; 1 when an event is not stored, or not in time."""
-    # Its rules come from code that needs botocore: not for --help.
-    from ops.planning.simulation.engine import simulate
-
     load, settings = _load(args), _settings(args)
     if args.svg is not None:
         with _plot_file(args.svg):  # before the run, which may take long

@@ -2,18 +2,17 @@
 
 import argparse
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chalicelib import settings
 from chalicelib.triage import invocation_record
 from cli.arguments import Commands, positive
 from cli.exits import EXIT_OK
 from cli.output import to_stderr
-from ops import arguments
+from ops import arguments, clients
 from ops.output import CommandError, duration, print_json, print_line, print_table, when
-
-if TYPE_CHECKING:
-    from ops.records.queues import DeadLetter, Queue
+from ops.records import stream
+from ops.records.queues import DeadLetter, Queue
 
 LIST_EXAMPLES = """\
   # what waits, where its records lie, and how long the stream still holds them
@@ -54,9 +53,9 @@ COLUMNS = (
 )
 
 
-def add(nouns: Commands) -> None:
-    """Add the noun and its verbs to the command line."""
-    verbs = arguments.noun(nouns, "dead-letters", "discarded batches: list, redrive")
+def add(nouns: Commands, help: str) -> None:
+    """Add the noun to the command line."""
+    verbs = arguments.noun(nouns, "dead-letters", help)
 
     listing = arguments.command(
         verbs, "list", "list what waits in the two queues", LIST_EXAMPLES, run=run_list
@@ -147,18 +146,12 @@ def run_redrive(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _queues() -> "tuple[Queue, Queue]":
-    from ops import clients
-    from ops.records import queues
-
+def _queues() -> tuple[Queue, Queue]:
     sqs = clients.sqs()
-    return queues.Queue(sqs, settings.dead_letter_queue()), queues.Queue(sqs, settings.parking_queue())
+    return Queue(sqs, settings.dead_letter_queue()), Queue(sqs, settings.parking_queue())
 
 
 def _retention_hours() -> int | None:
-    from ops import clients
-    from ops.records import stream
-
     try:
         return stream.retention_hours(clients.kinesis())
     except CommandError:
@@ -169,7 +162,7 @@ def _retention_hours() -> int | None:
         return None
 
 
-def _print_cost(queue: "Queue", letters: "list[DeadLetter]") -> None:
+def _print_cost(queue: Queue, letters: list[DeadLetter]) -> None:
     if queue.max_receives is None or not letters:
         return
     to_stderr(f"looking counted as one of the {queue.max_receives} receives after which a message is parked")
@@ -181,7 +174,7 @@ def _print_cost(queue: "Queue", letters: "list[DeadLetter]") -> None:
         )
 
 
-def _as_json(queue: "Queue", letter: "DeadLetter", retention_hours: int | None) -> dict[str, Any]:
+def _as_json(queue: Queue, letter: DeadLetter, retention_hours: int | None) -> dict[str, Any]:
     pointers, hours_left = letter.pointers, None
     if pointers is not None and retention_hours is not None:
         hours_left = invocation_record.hours_left(pointers, retention_hours, time.time())

@@ -6,18 +6,16 @@ to read the table.
 
 import argparse
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
 
+from chalicelib.api import representations, views
+from chalicelib.api.views import ProductView
 from chalicelib.domain import events
 from chalicelib.errors import ProductNotFoundError
 from cli.arguments import Commands
 from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from cli.output import printable
-from ops import arguments
+from ops import arguments, clients
 from ops.output import CommandError, print_json_text, print_line, print_table
-
-if TYPE_CHECKING:
-    from chalicelib.api.views import ProductView
 
 EXAMPLES = """\
   # what happened to this product: status, anomalies, its newest 50 events, long metadata cut
@@ -30,17 +28,14 @@ EXAMPLES = """\
 _METADATA_CHARS = 80
 
 
-def add(nouns: Commands) -> None:
+def add(nouns: Commands, help: str) -> None:
     """Add the noun to the command line."""
-    parser = arguments.command(nouns, "history", "print a product's story", EXAMPLES, run=run)
+    parser = arguments.command(nouns, "history", help, EXAMPLES, run=run)
     parser.add_argument("serial", metavar="SERIAL", help="the product's serial number; case matters")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the story; 1 when nothing has been recorded about the product."""
-    from chalicelib.api import representations, views
-    from ops import clients
-
     if not events.is_serial(args.serial):
         raise CommandError(f"serial: expected {events.SERIAL_RULE}, got {args.serial!r}", EXIT_USAGE)
     try:
@@ -56,7 +51,7 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def _print(story: "ProductView") -> None:
+def _print(story: ProductView) -> None:
     since = f" since {story.status.since}" if story.status.since else ""
     print_line(f"{story.serial} is {story.status.status}{since}")
     for anomaly in story.reading.anomalies:

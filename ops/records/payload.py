@@ -4,6 +4,7 @@ import json
 import re
 from collections.abc import Iterator
 
+from chalicelib.stream.kpl import is_aggregate
 from cli.output import printable
 
 #: More of a payload than this is for a file, not for a terminal.
@@ -39,6 +40,8 @@ def shown(payload: bytes, sentence: str) -> Iterator[str]:
 
 def _spot(payload: bytes, sentence: str) -> tuple[str, int, int] | None:
     """Return the text and the part of it that the reason is about; None when it is about no spot."""
+    if is_aggregate(payload):
+        return None
     try:
         text = payload.decode()
     except UnicodeDecodeError as exc:

@@ -4,18 +4,15 @@ import argparse
 import base64
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from chalicelib.tables.cases import STATUSES, AuditEntry
+from chalicelib.tables.cases import STATUSES, AuditEntry, Case, Head
 from cli.arguments import Commands, positive, rate
 from cli.exits import EXIT_FAILED, EXIT_OK
 from cli.output import printable, to_stderr
-from ops import arguments
+from ops import arguments, clients
 from ops.output import CommandError, print_json, print_line, print_table, when
-from ops.records import payload, verdicts
-
-if TYPE_CHECKING:
-    from chalicelib.tables.cases import Case, Head
+from ops.records import payload, redrive, verdicts
 
 LIST_EXAMPLES = """\
   # what waits for a decision, oldest first
@@ -50,9 +47,9 @@ DISCARD_EXAMPLES = """\
 """
 
 
-def add(nouns: Commands) -> None:
-    """Add the noun and its verbs to the command line."""
-    verbs = arguments.noun(nouns, "quarantine", "quarantined records: list, show, redrive, discard")
+def add(nouns: Commands, help: str) -> None:
+    """Add the noun to the command line."""
+    verbs = arguments.noun(nouns, "quarantine", help)
 
     listing = arguments.command(verbs, "list", "list cases, oldest first", LIST_EXAMPLES, run=run_list)
     listing.add_argument("--status", choices=STATUSES, default="open", help="(%(default)s)")
@@ -102,8 +99,6 @@ def add(nouns: Commands) -> None:
 
 def run_list(args: argparse.Namespace) -> int:
     """List cases: a table, or a line of JSON each."""
-    from ops import clients
-
     heads = clients.quarantine().heads(args.status, reason=args.reason, since_ms=args.since)
     rows = []
     for head in heads:
@@ -147,15 +142,11 @@ def run_show(args: argparse.Namespace) -> int:
 
 def run_redrive(args: argparse.Namespace) -> int:
     """Put records back on the stream, or say what would become of them."""
-    from ops.records import redrive
-
     return redrive.run(args)
 
 
 def run_discard(args: argparse.Namespace) -> int:
     """Close cases for good."""
-    from ops import clients
-
     quarantine = clients.quarantine()
     with verdicts.Verdicts(args) as told:
         for id_ in dict.fromkeys(args.ids):
@@ -171,9 +162,7 @@ def run_discard(args: argparse.Namespace) -> int:
     return EXIT_OK if told.count("discarded") == len(set(args.ids)) else EXIT_FAILED
 
 
-def _case(id_: str) -> "Case":
-    from ops import clients
-
+def _case(id_: str) -> Case:
     case = clients.quarantine().get(id_) if id_ else None
     if case is None:
         raise CommandError(
@@ -188,7 +177,7 @@ def _gist(sentence: str) -> str:
     return (lines[-1] if lines and lines[0].startswith("Traceback") else " ".join(lines))[:300]
 
 
-def _as_json(head: "Head") -> dict[str, Any]:
+def _as_json(head: Head) -> dict[str, Any]:
     return {
         "id": head.id,
         "status": head.status,

@@ -7,7 +7,9 @@ history, and never a record that counts as redriven without being on the stream.
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,9 +20,10 @@ from chalicelib import settings
 from chalicelib.deadline import Deadline
 from chalicelib.domain import events
 from chalicelib.errors import RecordError
-from chalicelib.ingest.isolate import isolate
+from chalicelib.ingest.isolate import BATCH, isolate
 from chalicelib.ingest.writers import Writers
-from chalicelib.stream.records import Record, UserRecord, deaggregate
+from chalicelib.stream import kpl
+from chalicelib.stream.records import Record, deaggregate
 from chalicelib.tables import history
 from chalicelib.tables.cases import WITHOUT_RECORD, AuditEntry, Case
 from chalicelib.tables.history import History
@@ -84,9 +87,8 @@ def why_not_redrivable(case: Case) -> str | None:
 def preview(data: bytes, table: History) -> RedrivePreview:
     """Return what ingest would do with `data` now.  Raises StorageError when the table does not answer."""
     record = Record(stream="", shard_id="", sequence_number="0", partition_key="", arrived_at_ms=0, data=data)
-    inside = list(deaggregate(record))
-    if isinstance(inside[0], UserRecord):
-        return _preview_aggregate(inside)
+    if kpl.is_aggregate(data):
+        return _preview_aggregate(record)
     try:
         event = events.decode(data)
         history.to_item(event, 0)
@@ -98,11 +100,18 @@ def preview(data: bytes, table: History) -> RedrivePreview:
     return RedrivePreview(ALREADY_STORED if page.events else WOULD_STORE, serial=event.serial)
 
 
-def _preview_aggregate(inside: Sequence[Record]) -> RedrivePreview:
+def _preview_aggregate(record: Record) -> RedrivePreview:
     """Run the records of an aggregate through ingest; invalid while it would come back as it is."""
-    kept, quarantined = isolate(inside, NoHistory(), NoQuarantine(), Deadline(PATIENCE_S), Writers(1))
-    cases = ", ".join(f"{count} {reason}" for reason, count in sorted(quarantined.items()))
-    because = f"{kept} events in this aggregate, and in quarantine {cases or 'nothing'}"
+    kept, quarantined, cases = 0, Counter[str](), dict[str, int]()
+    inside, writers = deaggregate(record), Writers(1)
+    while batch := list(islice(inside, BATCH)):
+        stored, failed = isolate(batch, NoHistory(), NoQuarantine(), Deadline(PATIENCE_S), writers, cases)
+        kept += stored
+        quarantined.update(failed)
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(quarantined.items()))
+    because = f"{kept} events in this aggregate, and in quarantine {reasons or 'nothing'}"
+    if flaw := kpl.Aggregate(record.data).flaw:
+        because = f"{flaw}; {because}"
     is_invalid = not kept or "invalid_aggregate" in quarantined
     return RedrivePreview(STILL_INVALID if is_invalid else WOULD_STORE, because)
 
@@ -231,5 +240,6 @@ def _check_and_read_edit(args: argparse.Namespace) -> bytes | None:
             f"cannot read {args.edit}: {exc.strerror}; `quarantine show ID --payload > FILE` writes one",
             EXIT_USAGE,
         ) from exc
-    # Editors end a file with a line feed that is not meant.
-    return corrected.rstrip(b"\r\n")
+    # Editors end a file with a line feed that is not meant; an aggregate's checksum may end with one that is.
+    is_whole = kpl.is_aggregate(corrected) and not kpl.Aggregate(corrected).flaw
+    return corrected if is_whole else corrected.rstrip(b"\r\n")

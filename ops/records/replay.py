@@ -10,21 +10,28 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from typing import TYPE_CHECKING, Any
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import settings
 from chalicelib.deadline import Deadline
 from chalicelib.errors import GoneError, LifecycleError
+from chalicelib.ingest.isolate import BATCH, isolate
 from chalicelib.ingest.writers import Writers
-from chalicelib.stream import records
+from chalicelib.stream import replay_reader
+from chalicelib.stream.batches import batches
+from chalicelib.stream.records import Record
 from cli.arguments import Commands
 from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
 from cli.output import to_stderr
-from ops import arguments
+from ops import arguments, clients
 from ops.output import print_json, print_line, when
+from ops.records import stream
+from ops.records.dry_run import NoHistory, NoQuarantine
 
-if TYPE_CHECKING:
-    from chalicelib.stream.records import Record
+#: Ingests a batch; counts the cases of each aggregate across its batches.
+Ingest = Callable[[Sequence[Record], dict[str, int]], tuple[int, dict[str, int]]]
 
 EXAMPLES = """\
   # the last six hours, as far as the stream still holds them
@@ -54,7 +61,7 @@ class Counts:
         self.quarantined: dict[str, int] = {}
         self.at_ms = 0  # arrival of the newest record seen
 
-    def add(self, batch: "Sequence[Record]", stored: int, quarantined: dict[str, int]) -> None:
+    def add(self, batch: Sequence[Record], stored: int, quarantined: dict[str, int]) -> None:
         """Count a batch."""
         with self._lock:
             self.records += len(batch)
@@ -64,11 +71,9 @@ class Counts:
             self.at_ms = max([self.at_ms, *(record.arrived_at_ms for record in batch)])
 
 
-def add(nouns: Commands) -> None:
+def add(nouns: Commands, help: str) -> None:
     """Add the noun to the command line."""
-    parser = arguments.command(
-        nouns, "replay", "run the stream's retained past through ingest again", EXAMPLES, run=run
-    )
+    parser = arguments.command(nouns, "replay", help, EXAMPLES, run=run)
     parser.add_argument(
         "--since", type=arguments.moment_ms, required=True, metavar="T", help="RFC 3339, or 30m, 6h, 2d"
     )
@@ -77,12 +82,6 @@ def add(nouns: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Replay; the figures are the answer."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    from chalicelib.stream import replay_reader
-    from ops import clients
-    from ops.records import stream
-
     kinesis, name = clients.kinesis(), settings.stream_name()
     hours = stream.retention_hours(kinesis)
     now_ms = time.time() * 1000
@@ -124,39 +123,31 @@ def _replay(
     shard: Any,
     since_ms: int,
     until_ms: float,
-    ingest: "Callable[[Sequence[Record]], tuple[int, dict[str, int]]]",
+    ingest: Ingest,
     counts: Counts,
     stop: threading.Event,
 ) -> None:
     """Replay one shard.  One that has expired since it was listed holds nothing to read."""
-    from chalicelib.stream import replay_reader
-    from chalicelib.triage.triage import BATCH
-
     if stop.is_set():
         return
     with contextlib.suppress(GoneError):
         for page in replay_reader.since(shard, since_ms / 1000, until_ms):
-            for start in range(0, len(page), BATCH):
+            cases: dict[str, int] = {}
+            for batch in batches(shard.stream, shard.shard_id, page, BATCH):
                 if stop.is_set():
                     return
-                read = page[start : start + BATCH]
-                batch = list(records.from_get_records(shard.stream, shard.shard_id, read))
-                counts.add(batch, *ingest(batch))
+                counts.add(batch.records, *ingest(batch.records, cases))
 
 
-def _ingest(dry_run: bool) -> "Callable[[Sequence[Record]], tuple[int, dict[str, int]]]":
+def _ingest(dry_run: bool) -> Ingest:
     """Return the function that ingests a batch; a dry run's is the same on tables that keep nothing."""
-    from chalicelib.ingest.isolate import isolate
-    from ops import clients
-    from ops.records.dry_run import NoHistory, NoQuarantine
-
     history, quarantine = (
         (NoHistory(), NoQuarantine()) if dry_run else (clients.history(), clients.quarantine())
     )
     writers = Writers(SHARDS_AT_ONCE)
 
-    def ingest(batch: "Sequence[Record]") -> tuple[int, dict[str, int]]:
-        return isolate(batch, history, quarantine, Deadline(PATIENCE_S), writers)
+    def ingest(batch: Sequence[Record], cases: dict[str, int]) -> tuple[int, dict[str, int]]:
+        return isolate(batch, history, quarantine, Deadline(PATIENCE_S), writers, cases)
 
     return ingest
 

@@ -13,18 +13,19 @@ import msgspec
 
 from chalicelib import settings
 from chalicelib.deadline import Deadline
-from chalicelib.domain import events
-from chalicelib.errors import GoneError, InvalidEventError
-from chalicelib.stream import records
+from chalicelib.errors import GoneError, RecordError
+from chalicelib.stream import records, replay_reader
+from chalicelib.stream.records import Record
 from cli.arguments import Commands, positive
 from cli.exits import EXIT_OK
-from ops import arguments
+from ops import arguments, clients
 from ops.output import print_json_text, print_line, when
+from ops.records import stream
+from ops.records.stream import shard_ids
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis.client import KinesisClient
 
-    from chalicelib.stream.records import Record
 
 EXAMPLES = """\
   # what comes in from now on, until Ctrl-C
@@ -43,9 +44,9 @@ PATIENCE_S = 30.0
 _PAGE = 1000
 
 
-def add(nouns: Commands) -> None:
+def add(nouns: Commands, help: str) -> None:
     """Add the noun to the command line."""
-    parser = arguments.command(nouns, "tail", "follow the stream, decoded", EXAMPLES, run=run)
+    parser = arguments.command(nouns, "tail", help, EXAMPLES, run=run)
     parser.add_argument(
         "--since", type=arguments.moment_ms, metavar="T", help="begin there: RFC 3339, or 30m, 6h, 2d (now)"
     )
@@ -54,9 +55,6 @@ def add(nouns: Commands) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print records until the limit or Ctrl-C."""
-    from ops import clients
-    from ops.records import stream
-
     kinesis = clients.kinesis()
     stream.retention_hours(kinesis)  # raises CommandError where there is no stream
     for count, record in enumerate(follow(kinesis, settings.stream_name(), args.since), start=1):
@@ -69,11 +67,8 @@ def run(args: argparse.Namespace) -> int:
     return EXIT_OK
 
 
-def follow(kinesis: "KinesisClient", stream: str, since_ms: int | None) -> Iterator["Record"]:
+def follow(kinesis: "KinesisClient", stream: str, since_ms: int | None) -> Iterator[Record]:
     """Yield the stream's user records as they come, without end."""
-    from chalicelib.stream import replay_reader
-    from ops.records.stream import shard_ids
-
     start = ("AT_TIMESTAMP", {"Timestamp": since_ms / 1000}) if since_ms is not None else ("LATEST", {})
     known: set[str] = set()
     followed: list[_FollowedShard] = []
@@ -122,24 +117,24 @@ class _FollowedShard:
         return read
 
 
-def _line(record: "Record") -> str:
+def _line(record: Record) -> str:
     arrived = when(record.arrived_at_ms)
     try:
-        event = events.decode(record.data)
-    except InvalidEventError as exc:
+        event = records.decode(record)
+    except RecordError as exc:
         return f"{arrived}  {record.partition_key}  no event: {exc.reason}: {exc}"
     return f"{arrived}  {event.serial}  {event.type}  {event.occurred_at}  {event.source or ''}".rstrip()
 
 
-def _json(record: "Record") -> str:
+def _json(record: Record) -> str:
     told: dict[str, Any] = {
         "id": record.id,
         "arrived_at": when(record.arrived_at_ms),
         "partition_key": record.partition_key,
     }
     try:
-        event = events.decode(record.data)
-    except InvalidEventError as exc:
+        event = records.decode(record)
+    except RecordError as exc:
         told |= {"reason": exc.reason, "sentence": str(exc)}
     else:
         told["event"] = {**msgspec.structs.asdict(event), "metadata": msgspec.Raw(event.metadata.encode())}

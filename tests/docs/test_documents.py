@@ -14,6 +14,8 @@ import pytest
 
 from app import app
 from chalicelib import settings
+from chalicelib.tables import cases
+from chalicelib.telemetry import metrics
 from cli import exits
 from cli.paths import ROOT
 from infra import template
@@ -201,6 +203,13 @@ def test_every_alarm_has_a_section_and_every_section_an_alarm() -> None:
 
     assert len(names) > 10
     assert set(re.findall(r"^## (.*)$", operating, re.M)) == names
+
+
+def test_every_reason_for_quarantine_is_in_the_documents() -> None:
+    table = OPERATING.partition("\n## Quarantine is not empty\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]+`) \|", table, re.M)
+
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == {*metrics.REASONS, *cases.WITHOUT_RECORD}
 
 
 def test_every_exit_code_means_in_the_documents_what_it_means_in_the_code() -> None:

@@ -16,7 +16,7 @@ import pytest
 
 from cli.paths import ROOT
 from tests.support import make
-from tests.support.processes import until
+from tests.support.waiting import PATIENCE_S, eventually
 
 README = (ROOT / "README.md").read_text()
 
@@ -57,7 +57,7 @@ def test_make_demo_answers_what_readme_shows() -> None:
         env=make.ENVIRONMENT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_S,
     )
 
     assert ran.returncode == 0, ran.stderr
@@ -93,7 +93,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, 2)  # Ctrl-C
     process.stdout.close()
-    process.wait(timeout=60)
+    process.wait(timeout=PATIENCE_S)
 
 
 def test_make_serve_says_where_it_is(serving: str) -> None:
@@ -110,7 +110,7 @@ def test_events_sent_as_readme_shows_are_answered_as_readme_shows(serving: str) 
     assert (sent.returncode, shape(sent.stdout)) == (0, shape(send.output)[:1])
     assert sent.stderr.splitlines() == send.output.splitlines()[1:]
     expected = json.loads(curl.output.replace("\n", ""))  # one line, broken in README to fit
-    assert until(lambda: "history" in _answer(serving) and len(_answer(serving)["history"]) == 2)
+    assert eventually(lambda: "history" in _answer(serving) and len(_answer(serving)["history"]) == 2)
     assert _timeless(_answer(serving)) == _timeless(expected)
     assert '"loss":1499.90' in _shell(curl.command, serving).stdout
 
@@ -118,13 +118,13 @@ def test_events_sent_as_readme_shows_are_answered_as_readme_shows(serving: str) 
 def test_the_claim_that_sending_again_leaves_the_history_as_it_was_holds(serving: str) -> None:
     send = starting(".venv/bin/python -m producer").command
     assert _shell(send, serving).returncode == 0
-    assert until(lambda: "history" in _answer(serving) and len(_answer(serving)["history"]) == 2)
+    assert eventually(lambda: "history" in _answer(serving) and len(_answer(serving)["history"]) == 2)
     before = _answer(serving)
 
     assert _shell(send, serving).returncode == 0
 
     # Written again, as the times say, and otherwise the same.
-    assert until(lambda: _times(_answer(serving)).isdisjoint(_times(before)))
+    assert eventually(lambda: _times(_answer(serving)).isdisjoint(_times(before)))
     assert _timeless(_answer(serving)) == _timeless(before)
 
 
@@ -143,7 +143,7 @@ def _shell(command: str, serving: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "AWS_ENDPOINT_URL": endpoint, "LIFECYCLE_STAGE": "local"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
 

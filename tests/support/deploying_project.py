@@ -23,6 +23,7 @@ from botocore.loaders import Loader
 from cli.exits import EXIT_OK
 from cli.paths import ROOT
 from tests.support import make
+from tests.support.waiting import PATIENCE_S
 
 PAGE = (ROOT / "docs" / "deploying.md").read_text()
 
@@ -106,7 +107,7 @@ class Terminal:
                 stdin=its,
                 capture_output=True,
                 text=True,
-                timeout=120,
+                timeout=PATIENCE_S,
             )
         finally:
             os.close(its)
@@ -156,7 +157,7 @@ def asked(url: str, token: str | None = None) -> tuple[int, dict[str, Any]]:
     if token is not None:
         request.add_header("Authorization", f"Bearer {token}")
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as refused:
         return refused.code, json.load(refused)

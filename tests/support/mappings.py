@@ -21,25 +21,7 @@ from local.event_sources.shard_runner import MappingParts
 from local.sandbox.outcome import Outcome
 from local.sandbox.pool import SandboxPool
 from tests.support.shard_machines import no_backoff
-
-#: Long enough for any machine; a test that reaches it has failed.
-DEADLINE_S = 60.0
-
-
-def eventually(claim: Callable[[], bool], within_s: float = DEADLINE_S) -> bool:
-    """Whether the claim comes true in time."""
-    deadline = time.monotonic() + within_s
-    while not claim():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
-
-
-def pass_time(seconds: float) -> None:
-    """Return when this much more time has passed: for what must not happen meanwhile."""
-    until = time.monotonic() + seconds
-    assert eventually(lambda: time.monotonic() > until)
+from tests.support.waiting import eventually, whole_lines
 
 
 class Watcher(Observer):
@@ -172,7 +154,7 @@ class Rig:
 
     def notes(self) -> list[list[dict[str, Any]]]:
         """The records of each invocation, in the order in which the function noted them."""
-        return [json.loads(line)["records"] for line in self.notes_path.read_text().splitlines()]
+        return [json.loads(line)["records"] for line in whole_lines(self.notes_path)]
 
     def delivered(self) -> list[list[str]]:
         """The sequence numbers of each invocation."""

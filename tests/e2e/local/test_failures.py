@@ -11,6 +11,7 @@ import pytest
 
 from cli.exits import EXIT_FAILED, EXIT_OK
 from cli.paths import ROOT
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.fixture(autouse=True)
@@ -25,7 +26,7 @@ def local(*options: str) -> tuple[int, dict[str, Any], str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_S,
     )
     return ran.returncode, json.loads(ran.stdout.splitlines()[-1]), ran.stderr
 

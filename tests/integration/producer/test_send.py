@@ -8,7 +8,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,9 +23,9 @@ from cli.paths import ROOT
 from producer.__main__ import EXAMPLES, main
 from producer.limits import MAX_RECORDS
 from tests.support.headings import says
+from tests.support.waiting import PATIENCE_S, eventually
 
 EVENT = '{"sn":"P-1","type":"Theft","timestamp":"2026-01-01T00:00:00Z","price":1.10}\n'
-DEADLINE_S = 60
 
 
 @pytest.fixture
@@ -82,10 +81,7 @@ def start(*options: str, **more: Any) -> subprocess.Popen[str]:
 
 
 def wait_for_records(name: str, count: int) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while len(on_stream(name)) < count:
-        assert time.monotonic() < deadline, f"not {count} records in {DEADLINE_S} s"
-        time.sleep(0.02)
+    assert eventually(lambda: len(on_stream(name)) >= count)
 
 
 def test_what_the_summary_says_is_what_lies_on_the_stream(
@@ -238,7 +234,7 @@ def test_what_comes_through_a_pipe_is_sent_while_the_pipe_is_open(stream: str) -
     sending.stdin.flush()
 
     wait_for_records(stream, 1)
-    out, err = sending.communicate(timeout=DEADLINE_S)
+    out, err = sending.communicate(timeout=PATIENCE_S)
 
     assert (sending.returncode, err) == (EXIT_OK, "")
     assert json.loads(out)["sent"] == 1
@@ -253,7 +249,7 @@ def test_ctrl_c_on_a_silent_pipe_ends_with_the_summary(stream: str) -> None:
 
     sending.send_signal(signal.SIGINT)
     out = sending.stdout.read() if sending.stdout else ""
-    sending.wait(DEADLINE_S)
+    sending.wait(PATIENCE_S)
     err = sending.stderr.read() if sending.stderr else ""
     sending.communicate()
 
@@ -266,7 +262,7 @@ def test_ctrl_c_prints_what_was_sent_so_far(stream: str) -> None:
     wait_for_records(stream, 50)
 
     sending.send_signal(signal.SIGINT)
-    out, err = sending.communicate(timeout=DEADLINE_S)
+    out, err = sending.communicate(timeout=PATIENCE_S)
 
     assert (sending.returncode, err) == (EXIT_INTERRUPTED, "")
     summary = json.loads(out)
@@ -329,7 +325,7 @@ def test_every_example_in_the_help_does_what_it_says(stream: str, tmp_path: Path
         if "--forever" in command:
             wait_for_records(stream, before + 10)
             running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=DEADLINE_S)
+        out, err = running.communicate(timeout=PATIENCE_S)
 
         assert running.returncode == (EXIT_INTERRUPTED if "--forever" in command else EXIT_OK), err
         if "--dry-run" in command:

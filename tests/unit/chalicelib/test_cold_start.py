@@ -13,6 +13,7 @@ import pytest
 
 from benchmarks.harness import dataset, measure
 from cli.paths import ROOT
+from tests.support.waiting import PATIENCE_S
 
 #: What botocore brings for a client, and cannot do without.
 BOTOCORE = {"botocore", "certifi", "dateutil", "jmespath", "six", "urllib3"}
@@ -25,7 +26,7 @@ DOMAIN = {f"domain.{name}" for name in ("events", "instants", "lifecycle")}
 STORING = {
     *COMMON | TABLES | TELEMETRY | DOMAIN,
     *("cpu_affinity", "ingest.batch", "ingest.poison", "ingest.writers"),
-    *("stream.kpl", "stream.records", "tables.cases", "tables.quarantine"),
+    *("stream.kpl", "stream.protobuf", "stream.records", "tables.cases", "tables.quarantine"),
 }
 READING = {
     *COMMON | TABLES | TELEMETRY | DOMAIN,
@@ -65,7 +66,7 @@ def imported(script: str, argument: str, url: str = "http://127.0.0.1:1") -> tup
         env=measure.child_environment(url),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     _, said, names = ran.stderr.rpartition("imported: ")
     assert said, ran.stderr

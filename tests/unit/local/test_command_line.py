@@ -46,6 +46,11 @@ def test_what_reset_did_is_json_for_a_program(
     assert second["done"] == [f"nothing is stored in {state}"]
 
 
+def test_shards_are_read_ten_times_a_second_unless_an_interval_is_given() -> None:
+    assert parser().parse_args(["serve"]).poll_interval == parser().parse_args(["demo"]).poll_interval == 0.1
+    assert parser().parse_args(["serve", "--poll-interval", "1s"]).poll_interval == 1.0
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -55,6 +60,8 @@ def test_what_reset_did_is_json_for_a_program(
         ("serve --port 65536", "--port: expected a port from 0 to 65535, got '65536'"),
         ("demo --fault throttle=2", "--fault: throttle: expected a share from 0 to 0.9, got '2'"),
         ("serve --fault thrtle=0.1", "--fault: expected NAME=VALUE with one of throttle, timeout"),
+        ("serve --poll-interval 1", "such as 500ms, 10s or 2m, from 10ms to 1m, got '1'"),
+        ("demo --poll-interval 5ms", "--poll-interval: expected a duration"),
         ("sevre", "invalid choice: 'sevre'"),
     ],
 )

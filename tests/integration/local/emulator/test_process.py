@@ -15,7 +15,7 @@ import pytest
 
 from local.emulator import process
 from tests.support.headings import says
-from tests.support.processes import until
+from tests.support.waiting import eventually
 
 PARENT = """
 import json, sys, time
@@ -108,7 +108,7 @@ def test_it_ends_with_the_process_that_started_it_even_when_that_is_killed(start
 
     parent.kill()
 
-    assert until(lambda: not process.answers(url))
+    assert eventually(lambda: not process.answers(url))
 
 
 def test_a_recorded_one_outlives_a_kill_and_is_adopted_and_stopped(

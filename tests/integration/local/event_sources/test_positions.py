@@ -16,7 +16,8 @@ import pytest
 
 from chalicelib.errors import ConfigurationError
 from cli.paths import ROOT
-from tests.support.mappings import Rig, eventually, flat, pass_time, rigged
+from tests.support.mappings import Rig, flat, rigged
+from tests.support.waiting import eventually, pass_time
 
 
 @pytest.fixture

@@ -32,7 +32,7 @@ from producer import send
 from producer.entry import Entry, event_entry
 from producer.lives import lives
 from producer.putter import Putter
-from tests.support.mappings import eventually
+from tests.support.waiting import eventually
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 
@@ -171,7 +171,7 @@ def test_a_worker_killed_in_the_middle_is_a_failed_invocation_and_its_batch_come
 
 
 def test_a_handler_that_hangs_is_killed_at_its_time_out_and_its_batch_comes_again(start: Start) -> None:
-    run = start(Faults(timeout=0.4), timeout_s=1)
+    run = start(Faults(timeout=0.4), timeout_s=3)
 
     run.send(200)
     run.drain()

@@ -65,6 +65,15 @@ def test_a_batch_leaves_one_line_with_its_place_its_counts_and_its_metrics(
     assert metric(line, "ItemFailures") == [0.0]
 
 
+def test_a_batch_of_nothing_leaves_a_line_without_a_place(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.batch_done(batch(), Outcome(), 0.25, "request-1", now=ARRIVED)
+
+    line = the_line(capsys)
+    assert (line["message"], line["records"], line["request_id"]) == ("batch done", 0, "request-1")
+    assert not {"shard_id", "first", "oldest_ms", "ArrivalToStored"} & line.keys()
+    assert metric(line, "Stored") == [0.0]
+
+
 def test_a_quarantined_record_is_named_and_its_payload_is_not(capsys: pytest.CaptureFixture[str]) -> None:
     event = batch(*[ARRIVED] * 12)
     error = InvalidEventError("not_json", "that is no JSON")

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from chalicelib.domain import events
 from chalicelib.errors import InvalidEventError
 from ops.records.payload import SHOWN_CHARS, shown
+from tests.support.aggregates import aggregated
 
 
 def pointed_at(payload: bytes) -> str | None:
@@ -38,6 +39,7 @@ def pointed_at(payload: bytes) -> str | None:
         (b'{"serial": "SN-1"}', None),
         (b"[1, 2]", None),
         (b"5", None),
+        (aggregated(b"{}"), None),
     ],
 )
 def test_the_spot_that_the_reason_is_about_is_pointed_at(payload: bytes, spot: str | None) -> None:
