@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from cli.exits import EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
-from local.__main__ import EXAMPLES, main
+from local.__main__ import EXAMPLES, main, parser
 
 ALL = {"demo", "demo-failures", "serve", "reset"}
 COMMANDS = [line.strip() for line in EXAMPLES.splitlines() if line.strip().startswith("python -m local")]
