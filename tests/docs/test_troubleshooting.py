@@ -1,11 +1,13 @@
 """What docs/troubleshooting.md quotes, said by the code as it stands there.
 
-Here are those of its headings that no other test comes across; tests/docs/test_documents.py looks that there
-is one for each.
+Here are those of its headings that no other test comes across, and a look that there is one for each.
 """
 
+import ast
 import importlib.util
+import re
 import socket
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +15,7 @@ import boto3
 import pytest
 
 from cli.exits import EXIT_FAILED, EXIT_UNAVAILABLE, EXIT_USAGE
+from cli.paths import ROOT
 from local import pipeline
 from local.__main__ import main as local
 from local.emulator import process
@@ -24,11 +27,64 @@ from ops.deploy.lambda_settings import LambdaSettings
 from ops.output import CommandError
 from producer import send
 from producer.__main__ import main as producer
-from tests.support import faults
+from tests.support import faults, headings
 from tests.support.headings import says
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
+
+
+#: Where texts come from that people see.
+SPEAKING = ("chalicelib", "infra", "cli", "producer", "local", "ops")
+
+
+@cache
+def said() -> list[str]:
+    """Every text in the code, with `…` for what is put in."""
+    texts = []
+    for package in SPEAKING:
+        for path in (ROOT / package).rglob("*.py"):
+            tree = ast.parse(path.read_text())
+            # A text by itself is a docstring, and an f-string's parts are told with it.
+            silent = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+            for node in ast.walk(tree):
+                if isinstance(node, ast.JoinedStr):
+                    silent |= {id(part) for part in node.values}
+                    texts.append("".join(_part(part) for part in node.values))
+                elif (
+                    isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in silent
+                ):
+                    texts.append(node.value)
+    return texts
+
+
+def _part(part: ast.expr) -> str:
+    if isinstance(part, ast.Constant):
+        return str(part.value)
+    assert isinstance(part, ast.FormattedValue)
+    return "'…'" if part.conversion == ord("r") else "…"
+
+
+def test_every_heading_in_troubleshooting_is_a_text_that_the_code_says() -> None:
+    found = re.findall(r"^## (.*)$", (ROOT / "docs" / "troubleshooting.md").read_text(), re.M)
+
+    assert len(found) > 20
+    for heading in found:
+        assert heading.startswith("`"), heading
+        assert heading.endswith("`"), heading
+        assert len(heading.replace("…", "")) > 15, heading
+        pattern = "(?s:.*)".join(re.escape(part) for part in heading.strip("`").split("…"))
+        assert any(re.search(pattern, text) for text in said()), heading
+
+
+def test_for_every_heading_in_troubleshooting_a_test_makes_the_code_say_it() -> None:
+    looked_for = {
+        headings.beginning(start)
+        for path in ROOT.glob("tests/**/test_*.py")
+        for start in re.findall(r'assert says\(\s*"([^"]+)"', path.read_text())
+    }
+
+    assert set(headings.headings()) - looked_for == set()
 
 
 @pytest.fixture
