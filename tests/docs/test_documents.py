@@ -1,13 +1,11 @@
 """The documents held to the code: what exists is mentioned, and what is mentioned exists."""
 
 import argparse
-import ast
 import importlib
 import re
 import shlex
 import subprocess
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,7 +17,7 @@ from chalicelib.telemetry import metrics
 from cli import exits
 from cli.paths import ROOT
 from infra import template
-from tests.support import headings, make
+from tests.support import make
 from tests.support.parsers import leaves_of, words_of
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -55,33 +53,6 @@ def mentioned_command_lines(text: str) -> Iterator[str]:
     prose = re.sub(r"^```.*?^```|^ {4,}\S[^\n]*", "", text, flags=re.M | re.S)
     for found in re.finditer(rf"`(?:\.venv/bin/)?{command}[^`]*)`", prose):
         yield " ".join(found[1].split())
-
-
-@cache
-def said() -> list[str]:
-    """Every text in the code, with `…` for what is put in."""
-    texts = []
-    for package in SPEAKING:
-        for path in (ROOT / package).rglob("*.py"):
-            tree = ast.parse(path.read_text())
-            # A text by itself is a docstring, and an f-string's parts are told with it.
-            silent = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-            for node in ast.walk(tree):
-                if isinstance(node, ast.JoinedStr):
-                    silent |= {id(part) for part in node.values}
-                    texts.append("".join(_part(part) for part in node.values))
-                elif (
-                    isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in silent
-                ):
-                    texts.append(node.value)
-    return texts
-
-
-def _part(part: ast.expr) -> str:
-    if isinstance(part, ast.Constant):
-        return str(part.value)
-    assert isinstance(part, ast.FormattedValue)
-    return "'…'" if part.conversion == ord("r") else "…"
 
 
 @pytest.mark.parametrize("route", sorted(app.routes))
@@ -274,28 +245,6 @@ def test_every_test_and_module_that_a_document_names_exists(document: Path) -> N
 
     for name in named:
         assert any(path.endswith(f"/{name}") for path in known), name
-
-
-def test_every_heading_in_troubleshooting_is_a_text_that_the_code_says() -> None:
-    found = re.findall(r"^## (.*)$", (ROOT / "docs" / "troubleshooting.md").read_text(), re.M)
-
-    assert len(found) > 20
-    for heading in found:
-        assert heading.startswith("`"), heading
-        assert heading.endswith("`"), heading
-        assert len(heading.replace("…", "")) > 15, heading
-        pattern = "(?s:.*)".join(re.escape(part) for part in heading.strip("`").split("…"))
-        assert any(re.search(pattern, text) for text in said()), heading
-
-
-def test_for_every_heading_in_troubleshooting_a_test_makes_the_code_say_it() -> None:
-    looked_for = {
-        headings.beginning(start)
-        for path in ROOT.glob("tests/**/test_*.py")
-        for start in re.findall(r'assert says\(\s*"([^"]+)"', path.read_text())
-    }
-
-    assert set(headings.headings()) - looked_for == set()
 
 
 def _anchor(heading: str) -> str:

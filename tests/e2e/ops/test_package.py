@@ -16,6 +16,7 @@ from infra import functions
 from ops.deploy import package
 from tests.support.deploying_project import asked
 from tests.support.deployment_fixtures import STAGE, deploy
+from tests.support.headings import says
 from tests.support.waiting import eventually
 
 #: Measured 2.0 MB.  Lambda unpacks it at every cold start.
@@ -119,10 +120,9 @@ def test_a_requirement_without_a_wheel_is_refused(packaged: package.Package, tmp
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("# what ships\nmsgspec==0.22.0\nno-such_package==1.0\n")
 
-    with pytest.raises(
-        package.PackageError, match=r"deployment.zip lacks no-such-package: chalice found no wheel"
-    ):
+    with pytest.raises(package.PackageError, match=r"deployment.zip lacks no-such-package: ") as refused:
         package.check_zip(Path(packaged.zip), requirements)
+    assert says("… lacks …", str(refused.value))
 
 
 def test_what_is_packaged_keeps_events_and_answers_only_who_may_ask(

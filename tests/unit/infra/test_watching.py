@@ -107,7 +107,8 @@ def test_every_metric_of_ours_is_on_the_dashboard() -> None:
 
 def test_every_reason_for_quarantine_is_counted_by_name() -> None:
     raised = re.compile(
-        r'(?:InvalidEventError|RefusedItemError|RecordError)\(\s*"(\w+)"|reason="(\w+)"|"(handler_error)"'
+        r'(?:InvalidEventError|RefusedItemError|RecordError|__init__)\(\s*"(\w+)"'
+        r'|reason="(\w+)"|"(handler_error)"'
     )
     found = {
         next(filter(None, match.groups()))

@@ -151,6 +151,8 @@ def test_missing_credentials_and_region_have_a_remedy_of_their_own(
     assert (code, captured.out) == (3, "")
     assert remedy in captured.err
     assert captured.err.count("\n") == 1
+    if missing == "AWS_DEFAULT_REGION":
+        assert says("set AWS_DEFAULT_REGION", captured.err)
 
 
 def test_an_endpoint_that_does_not_answer_is_one_sentence(

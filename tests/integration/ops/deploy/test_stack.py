@@ -181,7 +181,9 @@ def test_what_would_lose_data_is_not_applied_unless_that_is_said(
 
     assert apply("--yes") == EXIT_FAILED
 
-    assert "this would replace History and lose what is in it" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "this would replace History and lose what is in it" in told
+    assert says("this would replace", told)
     assert table.scan()["Count"] == 1
 
 

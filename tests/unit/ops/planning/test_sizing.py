@@ -2,18 +2,13 @@
 
 import itertools
 import math
-import random
 import re
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.planning import capacity, plan, sizing
-from ops.planning.simulate import handler_times
-from ops.planning.simulation import scenario
-from ops.planning.simulation.engine import simulate
-from ops.planning.simulation.scenario import Settings
+from ops.planning import plan, sizing
 from ops.planning.sizing import ON_DEMAND, PROVISIONED, Alternative, MonthlyLoad
 from tests.support.billing import FIRST_S, SECONDS, US_EAST_1
 
@@ -69,30 +64,6 @@ def test_more_time_never_needs_more() -> None:
     assert all(design.is_enough for design in designs)
     for less, more in itertools.pairwise(designs):
         assert (more.shards, more.write_units_s) <= (less.shards, less.write_units_s)
-
-
-@pytest.mark.parametrize("producers", [4, 8])
-@pytest.mark.parametrize("within_s", [2, 2.5, 3, 4, 5, 6, 6.3, 7, 8, 10, 12, 15, 20, 30, 60])
-def test_what_is_planned_stores_the_burst_in_time_when_it_is_simulated(
-    within_s: float, producers: int
-) -> None:
-    design = sizing.design(MonthlyLoad(within_s=within_s), Alternative(PROVISIONED, False, ON_DEMAND, 1024))
-    handler_s, record_s = handler_times(1024)
-    pipeline = Settings(
-        shards=design.shards,
-        parallelization=design.parallelization,
-        handler_s=handler_s,
-        record_s=record_s,
-        cold_start_s=capacity.COLD_START_S,
-        write_units_s=design.write_units_s,
-    )
-    result = simulate(
-        pipeline, scenario.OfferedLoad(burst=MonthlyLoad().burst, producers=producers), random.Random(1)
-    )
-
-    assert design.is_enough
-    assert result.stored == MonthlyLoad().burst
-    assert result.drained_s <= within_s
 
 
 @pytest.mark.parametrize("within_s", [1.5, 0.0001])
