@@ -72,10 +72,13 @@ def stage_with_products(
                 wire("SN-4", "inventory", at(1), metadata={"text": "w" * 500}),
                 wire("SN-5", "theft", at(1), metadata={"city": "Ulm"}),
                 *[wire("SN-5", "service", at(n + 2), metadata={"n": n}) for n in range(60)],
+                wire("SN-6", "theft", at(1)),
                 wire(LONG, "production", at(1), source="s" * 128, metadata={"x" * 300: "y" * 900}),
             )
-            (stolen,) = wiring.history().page("SN-5", limit=None, type_="theft").events
-            keep(client, wire("SN-5", "void", at(70), metadata={"position": stolen.position, "why": "no"}))
+            for serial in ("SN-5", "SN-6"):
+                (stolen,) = wiring.history().page(serial, limit=None, type_="theft").events
+                named = {"position": stolen.position, "why": "entered twice"}
+                keep(client, wire(serial, "void", at(70), metadata=named))
         yield environment
 
 
@@ -219,6 +222,11 @@ def test_an_event_and_its_void_lead_to_each_other(page: Page, url: str) -> None:
     expect(page.locator("#timeline .event[data-type=theft]")).to_be_focused()
     expect(page.locator("#timeline .event[data-type=theft]")).to_be_in_viewport()
     expect(page).to_have_url(re.compile(r"/products/SN-5#e-"))
+
+    page.goto(f"{url}/products/SN-6")
+    page.locator("#kinds").get_by_role("link", name="Theft").click()
+    expect(page.locator(".voided .title")).to_have_css("text-decoration-line", "line-through")
+    expect(page.locator(".voided .note")).to_have_text("Taken out: entered twice")
     page.get_by_role("link", name="Taken out").click()
     expect(page.locator("#timeline .event[data-type=void]")).to_be_focused()
 
