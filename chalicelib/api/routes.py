@@ -1,18 +1,23 @@
 """The routes of the REST API: what is asked is parsed, looked up, and represented."""
 
+from collections.abc import Callable
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import msgspec
 from chalice.app import NotFoundError, Request, Response
 
-from chalicelib.api import negotiation, queries, responses
+from chalicelib.api import negotiation, queries, responses, size
 from chalicelib.api.queries import EventsQuery
 from chalicelib.errors import InvalidRequestError, StorageError
 from chalicelib.tables.history import History, StoredEvent
 from chalicelib.text import quoted
+
+if TYPE_CHECKING:
+    from chalicelib.api.views import AnyView
 
 
 def home(request: Request) -> Response:
@@ -36,23 +41,24 @@ def product(request: Request, serial: str, history: History, now: datetime | Non
     named = queries.format_of(queries.parameters(request, ("format",)), negotiation.PRODUCT_FORMATS)
     format_ = named or negotiation.negotiated(request.headers.get("accept"), negotiation.PRODUCT_FORMATS)
     view = views.product(history, serial, now or datetime.now(timezone.utc))
-    following = None
-    if view.following is not None:
-        # On the page the older events are loaded in place, and what is odd about them belongs there, too.
-        rest = EventsQuery(format=named, anomalies=format_ == "html").following(serial, view.following)
-        following = (
-            f"{'../' if responses.ends_in_slash(request) else ''}{quote(serial, safe='')}/events{rest}"
-        )
+    to_events = f"{'../' if responses.ends_in_slash(request) else ''}{quote(serial, safe='')}/events"
+    # On the page the older events are loaded in place, and what is odd about them belongs there, too.
+    rest = EventsQuery(format=named, anomalies=format_ == "html")
+
+    def following(view: views.ProductView) -> str | None:
+        return None if view.following is None else to_events + rest.following(serial, view.following)
+
     if format_ == "html":
         from chalicelib.api import pages
 
-        return responses.respond(
-            "html", pages.product(view, following, responses.root_reference(request)), following
-        )
-    file_name = responses.file_name(serial, format_, len(view.events) if following else None)
+        there = following(view)
+        return responses.respond("html", pages.product(view, there, responses.root_reference(request)), there)
     if format_ == "epcis":
-        return responses.respond("epcis", _epcis(view.events), following, file_name)
-    return responses.respond("json", representations.product_json(view, following), following, file_name)
+        view, body = _fitted(view, lambda view: _epcis(view.events))
+    else:
+        view, body = _fitted(view, lambda view: representations.product_json(view, following(view)))
+    file_name = responses.file_name(serial, format_, len(view.events) if view.following else None)
+    return responses.respond(format_, body, following(view), file_name)
 
 
 def product_events(request: Request, serial: str, history: History, now: datetime | None = None) -> Response:
@@ -73,24 +79,25 @@ def product_events(request: Request, serial: str, history: History, now: datetim
             "anomalies: EPCIS has no field for them; leave it out, or choose another form"
         )
     page = views.event_page(history, serial, query, now or datetime.now(timezone.utc))
-    following = query.following(serial, page.following) if page.following is not None else None
+
+    def following(page: views.EventPage) -> str | None:
+        return None if page.following is None else query.following(serial, page.following)
+
     if format_ == "html":
+        there = following(page)
         return responses.respond(
-            "html", pages.events(page, query, following, responses.root_reference(request)), following
+            "html", pages.events(page, query, there, responses.root_reference(request)), there
         )
-    is_part = following is not None or not query.is_whole
+    represent: dict[str, Callable[[views.EventPage], str]] = {
+        "csv": lambda page: representations.events_csv(page, query.anomalies),
+        "ndjson": lambda page: representations.events_ndjson(page, query.anomalies),
+        "epcis": lambda page: _epcis(page.events),
+        "json": lambda page: representations.events_json(page, following(page), query.anomalies),
+    }
+    page, body = _fitted(page, represent[format_])
+    is_part = page.following is not None or not query.is_whole
     file_name = responses.file_name(serial, format_, len(page.events) if is_part else None)
-    if format_ == "csv":
-        return responses.respond(
-            "csv", representations.events_csv(page, query.anomalies), following, file_name
-        )
-    if format_ == "ndjson":
-        body = representations.events_ndjson(page, query.anomalies)
-        return responses.respond("ndjson", body, following, file_name)
-    if format_ == "epcis":
-        return responses.respond("epcis", _epcis(page.events), following, file_name)
-    body = representations.events_json(page, following, query.anomalies)
-    return responses.respond("json", body, following, file_name)
+    return responses.respond(format_, body, following(page), file_name)
 
 
 def health(history: History) -> Response:
@@ -132,6 +139,20 @@ def _epcis(events: list[StoredEvent]) -> str:
     from chalicelib.epcis import export
 
     return export.document(events, [recorded_at(event) for event in events])
+
+
+def _fitted(view: "AnyView", represent: "Callable[[AnyView], str]") -> "tuple[AnyView, str]":
+    """Represent as many of the view's events as fit into a response; the next page has the others.
+
+    An event alone always fits: DynamoDB keeps 400 KB of it, and no form takes more than twelve times that.
+    """
+    from chalicelib.api import views
+
+    body = represent(view)
+    while len(view.events) > 1 and not size.fits(body):
+        view = views.first(view, len(view.events) // 2)
+        body = represent(view)
+    return view, body
 
 
 @cache

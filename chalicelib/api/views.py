@@ -9,6 +9,7 @@ there are some; a page of events makes one for them.
 """
 
 from datetime import datetime
+from typing import TypeVar
 
 import msgspec
 
@@ -41,6 +42,18 @@ class EventPage(msgspec.Struct, frozen=True):
     events: list[StoredEvent]
     reading: lifecycle.Reading  # anomalies only where they were asked for
     following: str | None
+
+
+AnyView = TypeVar("AnyView", ProductView, EventPage)
+
+
+def first(view: AnyView, count: int) -> AnyView:
+    """Return the view with its first `count` events alone; the next page goes on behind them."""
+    shown = view.events[:count]
+    positions = {event.position for event in shown}
+    anomalies = [anomaly for anomaly in view.reading.anomalies if anomaly.position in positions]
+    reading = msgspec.structs.replace(view.reading, anomalies=anomalies)
+    return msgspec.structs.replace(view, events=shown, reading=reading, following=shown[-1].position)
 
 
 def product(history: History, serial: str, now: datetime) -> ProductView:
