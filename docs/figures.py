@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from chalicelib.api import queries, views
+from chalicelib.api import queries, views, walk
 from cli.stage import CONFIG
 from infra import template
 from ops.__main__ import main as ops
@@ -40,7 +40,7 @@ def api_limits() -> None:
             ("events of a page, unless `limit` is given", f"{queries.DEFAULT_LIMIT:,}"),
             ("events of a page, at most", f"{queries.MAX_LIMIT:,}"),
             ("events of a product's own answer", f"{views.NEWEST:,}"),
-            ("read in search of a status", f"{views.MAX_WALK} MB"),
+            ("read in search of a status", f"{walk.MAX_WALK} MB"),
             ("answers compressed by the gateway", f"from {compressed:,} bytes"),
         ),
     )

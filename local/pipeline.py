@@ -19,6 +19,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib import settings
 from chalicelib.errors import ConfigurationError
+from chalicelib.tables.markers import BEHIND
 from cli.paths import ROOT
 from infra.functions import FUNCTIONS
 from local import stack
@@ -89,9 +90,14 @@ class Pipeline:
         return self._mapping.drained() and self._dead_letters.drained()
 
     def stored(self) -> int:
-        """How many events the history table holds.  Reads all of it."""
+        """How many events the history table holds, without what stands behind them.  Reads all of it."""
         pages = self._dynamodb.get_paginator("scan").paginate(
-            TableName=settings.history_table(), Select="COUNT", ConsistentRead=True
+            TableName=settings.history_table(),
+            Select="COUNT",
+            ConsistentRead=True,
+            FilterExpression="#position < :behind",
+            ExpressionAttributeNames={"#position": "position"},
+            ExpressionAttributeValues={":behind": {"S": BEHIND}},
         )
         return sum(page["Count"] for page in pages)
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from chalicelib.domain import events
 from producer.lives import lives
 
 SEED = 20261120
@@ -27,6 +28,28 @@ _ARRIVED_AT = 1795176000.123
 def wire_events(count: int, products: int) -> list[bytes]:
     """Return `count` events of `products` products as a producer sends them, each product's in order."""
     return list(lives(count, products, SEED, NOW))
+
+
+def without_voids(count: int, seed: int = SEED) -> list[bytes]:
+    """So many events of one product, none of them a void, which is stored with a marker of its own."""
+    plain = (data for data in lives(2 * count, 1, seed, NOW) if b'"type":"void"' not in data)
+    return list(itertools.islice(plain, count))
+
+
+def voids_of(named: Sequence[bytes]) -> list[bytes]:
+    """A void of each of these events, at its own instant."""
+    decoded = [events.decode(data) for data in named]
+    return [
+        json.dumps(
+            {
+                "serial": event.serial,
+                "type": "void",
+                "occurred_at": event.occurred_at,
+                "metadata": {"position": event.position, "why": "entered twice"},
+            }
+        ).encode()
+        for event in decoded
+    ]
 
 
 def lambda_events(data: Sequence[bytes], size: int = RECORDS_PER_LAMBDA_EVENT) -> Iterator[dict[str, Any]]:

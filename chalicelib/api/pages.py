@@ -66,14 +66,7 @@ def home(root: str) -> str:
 def product(view: ProductView, following: str | None, root: str) -> str:
     """One product: status, what is odd, and the timeline; `following` leads to the older events."""
     address = _address(root, view.serial)
-    voided_by = view.reading.voided_by
-    lines = timeline.Timeline(
-        view.events,
-        f"{address}/events",
-        view.reading.anomalies,
-        voided_by,
-        timeline.reasons(view.events, voided_by),
-    )
+    lines = timeline.Timeline(view.events, f"{address}/events", view.reading.anomalies, view.reading.voided)
     return _render(
         "product.html",
         root,
@@ -85,6 +78,8 @@ def product(view: ProductView, following: str | None, root: str) -> str:
         timeline=lines,
         newest=next((line for line in lines.lines if line.position[:27] <= view.now), None),
         following=following,
+        voids_are_known=view.reading.voids_are_known,
+        known_after=_day(view.reading.known_after),
     )
 
 
@@ -98,7 +93,11 @@ def events(page: EventPage, query: EventsQuery, following: str | None, root: str
         address=address,
         query=query,
         type=words.name(query.type) if query.type is not None else None,
-        timeline=timeline.Timeline(page.events, f"{address}/events"),
+        timeline=timeline.Timeline(
+            page.events, f"{address}/events", page.reading.anomalies, page.reading.voided
+        ),
+        voids_are_known=page.reading.voids_are_known,
+        known_after=_day(page.reading.known_after) if query.anomalies else None,
         following=following,
     )
 
@@ -120,6 +119,10 @@ def refusal(status: int, message: str, root: str, typed: str = "", is_product: b
 def asset(name: str) -> Asset | None:
     """The asset that pages call by this name; None when there is none."""
     return _assets()[1].get(name)
+
+
+def _day(position: str | None) -> str | None:
+    return words.date(position[:10]) if position is not None else None
 
 
 def _address(root: str, serial: str) -> str:

@@ -31,6 +31,7 @@ class EventsQuery(msgspec.Struct, frozen=True):
     limit: int = DEFAULT_LIMIT
     after: str | None = None
     format: str | None = None  # as named in the query string; None when it was not
+    anomalies: bool = False  # whether they are asked for
 
     @property
     def is_whole(self) -> bool:
@@ -50,6 +51,7 @@ class EventsQuery(msgspec.Struct, frozen=True):
             "order": self.order,
             "limit": str(self.limit),
             "format": self.format,
+            "anomalies": "yes" if self.anomalies else None,
             "cursor": cursors.encode(position, self.identity(serial)),
         }
         return "?" + urlencode({name: value for name, value in given.items() if value is not None})
@@ -82,7 +84,7 @@ def serial_of(raw: str) -> str:
 
 def events_query(request: Request, serial: str) -> EventsQuery:
     """The query string of `/products/{serial}/events`.  Raises InvalidRequestError with a sentence."""
-    given = parameters(request, ("type", "since", "until", "order", "limit", "cursor", "format"))
+    given = parameters(request, ("type", "since", "until", "order", "limit", "cursor", "format", "anomalies"))
     type_ = given.get("type")
     if type_ is not None and not events.is_type(type_):
         raise InvalidRequestError(f"type: expected {events.TYPE_RULE}, got {quoted(type_)}")
@@ -93,7 +95,13 @@ def events_query(request: Request, serial: str) -> EventsQuery:
     if since is not None and until is not None and since > until:
         raise InvalidRequestError("since: lies after until, so nothing can match")
     query = EventsQuery(
-        type_, since, until, order, _limit(given), format=format_of(given, negotiation.EVENTS_FORMATS)
+        type_,
+        since,
+        until,
+        order,
+        _limit(given),
+        format=format_of(given, negotiation.EVENTS_FORMATS),
+        anomalies=_anomalies(given),
     )
     if "cursor" in given:
         after = cursors.decode(given["cursor"], query.identity(serial))
@@ -133,6 +141,17 @@ def _limit(given: Mapping[str, str]) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_LIMIT):
         raise InvalidRequestError(f"limit: expected a number from 1 to {MAX_LIMIT}, got {quoted(text)}")
     return int(text)
+
+
+def _anomalies(given: Mapping[str, str]) -> bool:
+    text = given.get("anomalies", "no")
+    if text not in ("yes", "no"):
+        raise InvalidRequestError(f"anomalies: expected yes or no, got {quoted(text)}")
+    if text == "yes" and "type" in given:
+        raise InvalidRequestError(
+            "anomalies: not known of events of one type alone; leave out one of the two"
+        )
+    return text == "yes"
 
 
 def _moment(given: Mapping[str, str], name: str) -> str | None:

@@ -10,7 +10,7 @@ from chalice.app import NotFoundError, Request, Response
 
 from chalicelib.api import negotiation, queries, responses
 from chalicelib.api.queries import EventsQuery
-from chalicelib.errors import StorageError
+from chalicelib.errors import InvalidRequestError, StorageError
 from chalicelib.tables.history import History, StoredEvent
 from chalicelib.text import quoted
 
@@ -38,7 +38,8 @@ def product(request: Request, serial: str, history: History, now: datetime | Non
     view = views.product(history, serial, now or datetime.now(timezone.utc))
     following = None
     if view.following is not None:
-        rest = EventsQuery(format=named).following(serial, view.following)
+        # On the page the older events are loaded in place, and what is odd about them belongs there, too.
+        rest = EventsQuery(format=named, anomalies=format_ == "html").following(serial, view.following)
         following = (
             f"{'../' if responses.ends_in_slash(request) else ''}{quote(serial, safe='')}/events{rest}"
         )
@@ -54,7 +55,7 @@ def product(request: Request, serial: str, history: History, now: datetime | Non
     return responses.respond("json", representations.product_json(view, following), following, file_name)
 
 
-def product_events(request: Request, serial: str, history: History) -> Response:
+def product_events(request: Request, serial: str, history: History, now: datetime | None = None) -> Response:
     """`GET /products/{serial}/events`: one page, filtered and in either order."""
     from chalicelib.api import representations, views
 
@@ -67,7 +68,11 @@ def product_events(request: Request, serial: str, history: History) -> Response:
         from chalicelib.api import pages, timeline
 
         query = msgspec.structs.replace(query, limit=min(query.limit, timeline.MAX_EVENTS))
-    page = views.event_page(history, serial, query)
+    if query.anomalies and format_ == "epcis":
+        raise InvalidRequestError(
+            "anomalies: EPCIS has no field for them; leave it out, or choose another form"
+        )
+    page = views.event_page(history, serial, query, now or datetime.now(timezone.utc))
     following = query.following(serial, page.following) if page.following is not None else None
     if format_ == "html":
         return responses.respond(
@@ -76,12 +81,16 @@ def product_events(request: Request, serial: str, history: History) -> Response:
     is_part = following is not None or not query.is_whole
     file_name = responses.file_name(serial, format_, len(page.events) if is_part else None)
     if format_ == "csv":
-        return responses.respond("csv", representations.events_csv(page), following, file_name)
+        return responses.respond(
+            "csv", representations.events_csv(page, query.anomalies), following, file_name
+        )
     if format_ == "ndjson":
-        return responses.respond("ndjson", representations.events_ndjson(page), following, file_name)
+        body = representations.events_ndjson(page, query.anomalies)
+        return responses.respond("ndjson", body, following, file_name)
     if format_ == "epcis":
         return responses.respond("epcis", _epcis(page.events), following, file_name)
-    return responses.respond("json", representations.events_json(page, following), following, file_name)
+    body = representations.events_json(page, following, query.anomalies)
+    return responses.respond("json", body, following, file_name)
 
 
 def health(history: History) -> Response:

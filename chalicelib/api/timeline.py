@@ -14,14 +14,15 @@ import msgspec
 
 from chalicelib.api import facts, queries, representations, words
 from chalicelib.domain import lifecycle
+from chalicelib.domain.voids import VOID, Voiding
 from chalicelib.tables.history import StoredEvent
 
 #: Events on one page, and the bytes of a line of one in a Lambda response, where `"` counts two and a
 #: character beyond ASCII six or twelve.
 MAX_EVENTS, MAX_LINE_BYTES = 100, 55_000
 
-#: Characters of the reason for which an event was taken out; links from a void to what it takes out.
-MAX_WHY, MAX_TAKEN_OUT = 200, 3
+#: Links from a void to what it takes out.
+MAX_TAKEN_OUT = 3
 
 #: The marks that a type has (templates/marks.svg); every other type has this one.
 OTHER = "other"
@@ -90,8 +91,8 @@ class Oddity(msgspec.Struct, frozen=True):
 class Timeline:
     """Makes the lines of one page.
 
-    `address` leads to the product's events.  `voided_by` has the position of the void for each event that is
-    taken out, on this page or elsewhere; `voided_why` the reason, where one is known.
+    `address` leads to the product's events.  `voided` has the void of each event that is taken out, on this
+    page or elsewhere.
     """
 
     def __init__(
@@ -99,17 +100,15 @@ class Timeline:
         events: Sequence[StoredEvent],
         address: str,
         anomalies: Iterable[lifecycle.Anomaly] = (),
-        voided_by: Mapping[str, str] | None = None,
-        voided_why: Mapping[str, str] | None = None,
+        voided: Mapping[str, Voiding] | None = None,
     ) -> None:
         self._address = address
         self._here = {event.position: event for event in events}
         self._oddities = {anomaly.position: words.oddity(anomaly) for anomaly in anomalies}
-        self._voided_by = voided_by or {}
-        self._voided_why = voided_why or {}
+        self._voided = voided or {}
         self._taken_out: defaultdict[str, list[str]] = defaultdict(list)
-        for taken, void in self._voided_by.items():
-            self._taken_out[void].append(taken)
+        for taken, voiding in self._voided.items():
+            self._taken_out[voiding.by].append(taken)
         self.lines = [self._line(event) for event in events]
 
     def years(self) -> list[Year]:
@@ -135,14 +134,13 @@ class Timeline:
     def _line(self, event: StoredEvent) -> Line:
         kind = lifecycle.KINDS.get(event.type)
         members = facts.members(event.metadata)
-        void = self._voided_by.get(event.position)
-        why = self._voided_why.get(event.position) if void is not None else None
+        voiding = self._voided.get(event.position)
         return Line(
             anchor=_anchor(event.position),
             type=event.type,
             mark=_mark(event.type),
             title=words.name(event.type),
-            gist=facts.gist(members, event.type == lifecycle.VOID),
+            gist=facts.gist(members, event.type == VOID),
             moment=words.moment(event.occurred_at),
             source=event.source,
             event_id=event.event_id,
@@ -150,10 +148,10 @@ class Timeline:
             recorded_at=representations.recorded_at(event),
             facts=facts.facts(members),
             json=f"{self._address}{queries.only(event.serial, event.position)}&format=json",
-            gives=kind is not None and kind.gives is not None and void is None,
+            gives=kind is not None and kind.gives is not None and voiding is None,
             oddity=self._oddities.get(event.position),
-            voided_by=self._reference(event.serial, void) if void is not None else None,
-            voided_why=why[:MAX_WHY] if why else None,
+            voided_by=self._reference(event.serial, voiding.by) if voiding is not None else None,
+            voided_why=voiding.why if voiding is not None else None,
             takes_out=[
                 Link(self._reference(event.serial, taken), self._named(taken))
                 for taken in self._taken_out.get(event.position, ())[:MAX_TAKEN_OUT]
@@ -170,17 +168,6 @@ class Timeline:
         if event is None:
             return f"an event of {words.date(position[:10])}"
         return f"{words.name(event.type)}, {words.moment(event.occurred_at).date}"
-
-
-def reasons(events: Iterable[StoredEvent], voided_by: Mapping[str, str]) -> dict[str, str]:
-    """Why events were taken out, as far as their voids are among `events`."""
-    voids = set(voided_by.values())
-    said = {
-        event.position: facts.text_of(facts.members(event.metadata), ("why", "reason"), MAX_WHY)
-        for event in events
-        if event.position in voids
-    }
-    return {taken: why for taken, void in voided_by.items() if (why := said.get(void)) is not None}
 
 
 def _mark(type_: str) -> str:

@@ -69,11 +69,13 @@ class Aggregate:
             return
         try:
             for tag, start, end in protobuf.fields(data, len(KPL_MAGIC), len(data) - _MD5_BYTES):
+                self._end = end
+                if tag == _RECORDS:
+                    continue
                 if tag == _KEY_TABLE:
                     self._keys.extend((start, end))
-                elif tag not in (_RECORDS, _HASH_KEY_TABLE):
+                elif tag != _HASH_KEY_TABLE:
                     self.flaw = self.flaw or f"the aggregate holds {_unknown(tag)}"
-                self._end = end
         except InvalidAggregateError as exc:
             self.flaw = f"what the aggregate holds is not a protobuf message: {exc}"
 
@@ -107,7 +109,7 @@ class Aggregate:
             return None, "it names no partition key"
         if index >= len(self._keys) // 2:
             return None, f"it names partition key {index}, counted from 0, of {len(self._keys) // 2}"
-        start, end = self._keys[2 * index : 2 * index + 2]
+        start, end = self._keys[2 * index], self._keys[2 * index + 1]
         if end - start > _MAX_KEY_BYTES:  # not decoded: half a million records may name it
             return None, f"partition key {index} has {end - start} bytes; {_KEY_RULE}"
         try:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 from chalicelib.errors import InvalidAggregateError
 
-_VARINT, _BYTES = 0, 2
-_FIXED = {1: 8, 5: 4}  # bytes by wire type
+#: Bytes of a field without a length, by wire type.
+_FIXED = {1: 8, 5: 4}
 
 #: The largest tag: a field number of 29 bits and a wire type.  It has five bytes at most, a value has ten.
 _MAX_TAG = (1 << 32) - 1
@@ -28,13 +28,13 @@ def fields(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
         if tag > 0x7F:
             tag, at = _varint(data, begin, end, _MAX_TAG_BYTES)
         wire_type = tag & 7
-        if wire_type in (_VARINT, _BYTES):
+        if wire_type in (0, 2):  # a varint, or bytes behind their length
             if at < end and data[at] <= 0x7F:
                 value = data[at]
                 at += 1
             else:
                 value, at = _varint(data, at, end, _MAX_VALUE_BYTES)
-            if wire_type == _BYTES:
+            if wire_type == 2:
                 value, at = at, at + value
         else:
             value = at

@@ -84,9 +84,9 @@ class Injector:
 
     def put_bug(self) -> None:
         """Make the step from an event to its item raise on the products of the fault `handler-bug`."""
-        from chalicelib.tables import history
+        from chalicelib.tables import items
 
-        to_item = history.to_item
+        to_item = items.to_item
 
         def buggy(event: Any, recorded_at_ms: int) -> Any:
             if event.serial in self._state().faults.handler_bug:
@@ -94,7 +94,7 @@ class Injector:
                 raise Bug(f"the code has a bug with product {event.serial}")
             return to_item(event, recorded_at_ms)
 
-        history.to_item = buggy
+        items.to_item = buggy
 
     def around(self, handler: Handler) -> Handler:
         """Return the handler, which may be killed or hang in the middle."""

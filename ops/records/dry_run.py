@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from chalicelib.deadline import Deadline
 from chalicelib.tables.cases import Case
-from chalicelib.tables.history import History, Item, Written
+from chalicelib.tables.history import History, Written
+from chalicelib.tables.items import Item
+from chalicelib.tables.markers import Marker
 from chalicelib.tables.quarantine import Quarantine
 
 
@@ -17,7 +19,7 @@ class NoHistory(History):
     def __init__(self) -> None:
         """No client: there is nothing to talk to."""
 
-    def write(self, items: Sequence[Item], deadline: Deadline) -> Written:
+    def write(self, items: Sequence[Item | Marker], deadline: Deadline) -> Written:
         """Return that every item is written."""
         return Written(unfinished=[], refused=[])
 

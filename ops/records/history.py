@@ -56,9 +56,12 @@ def _print(story: ProductView) -> None:
     print_line(f"{story.serial} is {story.status.status}{since}")
     for anomaly in story.reading.anomalies:
         print_line(f"odd: {anomaly.message} ({anomaly.position})")
+    if not story.reading.voids_are_known:
+        print_line("its voids are more than can be read at once: which events are taken out is undetermined")
     rows = []
     for event in story.events:
-        void = "taken out" if event.position in story.reading.voided_by else ""
+        voiding = story.reading.voided.get(event.position)
+        void = "" if voiding is None else f"taken out: {voiding.why}" if voiding.why else "taken out"
         metadata = event.metadata if event.metadata != "{}" else ""
         if len(metadata) > _METADATA_CHARS:
             metadata = metadata[: _METADATA_CHARS - 1] + "…"

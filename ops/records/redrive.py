@@ -24,7 +24,7 @@ from chalicelib.ingest.isolate import BATCH, isolate
 from chalicelib.ingest.writers import Writers
 from chalicelib.stream import kpl
 from chalicelib.stream.records import Record, deaggregate
-from chalicelib.tables import history
+from chalicelib.tables import items
 from chalicelib.tables.cases import WITHOUT_RECORD, AuditEntry, Case
 from chalicelib.tables.history import History
 from chalicelib.tables.quarantine import Quarantine
@@ -91,7 +91,7 @@ def preview(data: bytes, table: History) -> RedrivePreview:
         return _preview_aggregate(record)
     try:
         event = events.decode(data)
-        history.to_item(event, 0)
+        items.to_item(event, 0)
     except RecordError as exc:
         return RedrivePreview(STILL_INVALID, str(exc))
     except Exception as exc:  # the bug that quarantined the record may still be here

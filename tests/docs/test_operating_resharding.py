@@ -13,6 +13,7 @@ from typing import Any
 
 import boto3
 
+from chalicelib.tables.markers import is_behind
 from cli.exits import EXIT_FAILED
 from cli.paths import ROOT
 from producer.lives import lives
@@ -44,11 +45,12 @@ class Stages:
 
 
 def positions(dynamodb: Any) -> dict[str, set[str]]:
-    """What the history holds, product by product."""
+    """The events that the history holds, product by product."""
     found: dict[str, set[str]] = {}
     for page in dynamodb.get_paginator("scan").paginate(TableName=TABLE, ConsistentRead=True):
         for item in page["Items"]:
-            found.setdefault(item["serial"]["S"], set()).add(item["position"]["S"])
+            if not is_behind(item["position"]["S"]):
+                found.setdefault(item["serial"]["S"], set()).add(item["position"]["S"])
     return found
 
 

@@ -72,10 +72,13 @@ def stage_with_products(
                 wire("SN-4", "inventory", at(1), metadata={"text": "w" * 500}),
                 wire("SN-5", "theft", at(1), metadata={"city": "Ulm"}),
                 *[wire("SN-5", "service", at(n + 2), metadata={"n": n}) for n in range(60)],
+                wire("SN-6", "theft", at(1)),
                 wire(LONG, "production", at(1), source="s" * 128, metadata={"x" * 300: "y" * 900}),
             )
-            (stolen,) = wiring.history().page("SN-5", limit=None, type_="theft").events
-            keep(client, wire("SN-5", "void", at(70), metadata={"position": stolen.position, "why": "no"}))
+            for serial in ("SN-5", "SN-6"):
+                (stolen,) = wiring.history().page(serial, limit=None, type_="theft").events
+                named = {"position": stolen.position, "why": "entered twice"}
+                keep(client, wire(serial, "void", at(70), metadata=named))
         yield environment
 
 
@@ -210,15 +213,22 @@ def test_the_older_events_of_a_type_are_a_link_away(page: Page, url: str) -> Non
 
 def test_an_event_and_its_void_lead_to_each_other(page: Page, url: str) -> None:
     page.goto(f"{url}/products/SN-5")
-    page.locator("#kinds").get_by_role("link", name="Service").click()
-    page.locator("#kinds").get_by_role("link", name="Service").click()
     page.get_by_role("link", name="Older events").click()
     expect(page.locator("#timeline .event")).to_have_count(62)
+    page.locator("#kinds").get_by_role("link", name="Void").click()
+    assert events_shown(page) == 1
 
     page.get_by_role("link", name="an event of 1 January 2026").click()
     expect(page.locator("#timeline .event[data-type=theft]")).to_be_focused()
     expect(page.locator("#timeline .event[data-type=theft]")).to_be_in_viewport()
     expect(page).to_have_url(re.compile(r"/products/SN-5#e-"))
+
+    page.goto(f"{url}/products/SN-6")
+    page.locator("#kinds").get_by_role("link", name="Theft").click()
+    expect(page.locator(".voided .title")).to_have_css("text-decoration-line", "line-through")
+    expect(page.locator(".voided .note")).to_have_text("Taken out: entered twice")
+    page.get_by_role("link", name="Taken out").click()
+    expect(page.locator("#timeline .event[data-type=void]")).to_be_focused()
 
 
 def test_everything_opens_and_closes_at_once(page: Page, url: str) -> None:
@@ -274,9 +284,13 @@ def test_a_file_is_whole_however_many_parts_it_takes(page: Page, url: str) -> No
     assert json.loads(rows[0]["metadata"]) == {"price": 1.5, "text": 'a "quoted", [text]'}
 
 
-def test_a_file_that_does_not_come_whole_is_not_saved(page: Page, url: str) -> None:
+@pytest.mark.parametrize("status", [None, 503])
+def test_a_file_that_does_not_come_whole_is_not_saved(page: Page, url: str, status: int | None) -> None:
     page.goto(f"{url}/products/SN-3")
-    page.route("**/events?*cursor=*", lambda route: route.abort())
+    page.route(
+        "**/events?*cursor=*",
+        lambda route: route.abort() if status is None else route.fulfill(status=status, body="{}"),
+    )
     saved: list[str] = []
     page.on("download", lambda download: saved.append(download.suggested_filename))
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import boto3
 import pytest
 
+from chalicelib.tables.markers import BEHIND
 from cli.paths import ROOT
 from local.commands.audit import Produced, audit
 from local.emulator import process
@@ -83,7 +84,13 @@ class Stored:
         self._dynamodb = boto3.client("dynamodb", endpoint_url=url)
 
     def count(self) -> int:
-        pages = self._dynamodb.get_paginator("scan").paginate(TableName=TABLE, Select="COUNT")
+        pages = self._dynamodb.get_paginator("scan").paginate(
+            TableName=TABLE,
+            Select="COUNT",
+            FilterExpression="#position < :behind",
+            ExpressionAttributeNames={"#position": "position"},
+            ExpressionAttributeValues={":behind": {"S": BEHIND}},
+        )
         return sum(page["Count"] for page in pages)
 
     def close(self) -> None:

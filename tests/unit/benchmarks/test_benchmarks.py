@@ -82,8 +82,13 @@ def test_the_stubs_pages_are_the_history_in_order(stub: Stub, forward: bool) -> 
         handle(event)
     query: dict[str, Any] = {
         "TableName": contenders.TABLE,
-        "KeyConditionExpression": "serial = :serial",
-        "ExpressionAttributeValues": {":serial": {"S": dataset.serial_of(data[0])}},
+        "KeyConditionExpression": "serial = :serial AND #position BETWEEN :first AND :last",
+        "ExpressionAttributeNames": {"#position": "position"},
+        "ExpressionAttributeValues": {
+            ":serial": {"S": dataset.serial_of(data[0])},
+            ":first": {"S": "0"},
+            ":last": {"S": "~"},  # markers of voids stand behind it
+        },
         "ScanIndexForward": forward,
         "Limit": 7,
     }

@@ -20,9 +20,9 @@ BOTOCORE = {"botocore", "certifi", "dateutil", "jmespath", "six", "urllib3"}
 RUNTIME = {"chalice", "msgspec", "typing_extensions", "aws_lambda_powertools", *BOTOCORE}
 
 COMMON = {"deadline", "errors", "raw_call", "settings", "strict_json", "text", "wiring"}
-TABLES = {f"tables.{name}" for name in ("history", "errors")}
+TABLES = {f"tables.{name}" for name in ("history", "errors", "items", "markers")}
 TELEMETRY = {f"telemetry.{name}" for name in ("logs", "metrics", "tracing")}
-DOMAIN = {f"domain.{name}" for name in ("events", "instants", "lifecycle")}
+DOMAIN = {f"domain.{name}" for name in ("events", "instants", "lifecycle", "voids")}
 STORING = {
     *COMMON | TABLES | TELEMETRY | DOMAIN,
     *("cpu_affinity", "ingest.batch", "ingest.poison", "ingest.writers"),
@@ -41,6 +41,7 @@ READING = {
             "responses",
             "routes",
             "views",
+            "walk",
         )
     ),
 }

@@ -14,7 +14,8 @@ from chalicelib import wiring
 from chalicelib.api import pages, timeline
 from chalicelib.deadline import Deadline
 from chalicelib.domain.events import Event
-from chalicelib.tables.history import to_item
+from chalicelib.domain.voids import Voiding
+from chalicelib.tables.items import to_item
 from cli.paths import ROOT
 from local import greedy_paths
 from tests.support.api_client import at, keep, notes
@@ -239,7 +240,7 @@ def test_a_void_on_another_page_is_a_link_away(client: Client) -> None:
     shown = [wiring.history().page("SN:1", limit=3).events[2]]
 
     (line,) = timeline.Timeline(
-        shown, "../products/SN%3A1/events", (), {production["position"]: void["position"]}
+        shown, "../products/SN%3A1/events", (), {production["position"]: Voiding(void["position"], None)}
     ).lines
 
     assert line.voided_by is not None

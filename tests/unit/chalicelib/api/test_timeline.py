@@ -6,7 +6,8 @@ import pytest
 
 from chalicelib.api import pages, timeline, views
 from chalicelib.api.queries import EventsQuery
-from chalicelib.domain import events
+from chalicelib.domain import events, lifecycle, voids
+from chalicelib.domain.voids import Voiding
 from chalicelib.tables.history import StoredEvent
 
 #: What the pages promise: Lambda takes 6,291,556 bytes, headers and the function's own wrapping included.
@@ -44,7 +45,7 @@ def serialised(text: str) -> int:
 
 
 def page_of(shown: list[StoredEvent]) -> str:
-    page = views.EventPage(shown[0].serial, shown, None)
+    page = views.EventPage(shown[0].serial, shown, lifecycle.Reading({}), None)
     return pages.events(page, EventsQuery(), "?cursor=" + "x" * 300, "../../")
 
 
@@ -82,14 +83,14 @@ def test_voids_that_take_out_everything_stay_within_bounds_too() -> None:
     """Each event is void of all others, as no history can have it: every link that a line can have."""
     shown = [hostile(number, "\U0001f600") for number in range(timeline.MAX_EVENTS)]
     elsewhere = [f"2025-12-31T18:30:00.111111Z#{number:032x}" for number in range(5000, 5400)]
-    voided_by = dict.fromkeys(elsewhere, shown[0].position)
-    voided_by |= {event.position: elsewhere[0] for event in shown}
-    why = {event.position: "\U0001f600" * 5000 for event in shown}
+    why = "\U0001f600" * voids.MAX_WHY
+    voided = {position: Voiding(shown[0].position, why) for position in elsewhere}
+    voided |= {event.position: Voiding(elsewhere[0], why) for event in shown}
 
-    lines = timeline.Timeline(shown, "../products/" + "%3A" * 128 + "/events", (), voided_by, why).lines
+    lines = timeline.Timeline(shown, "../products/" + "%3A" * 128 + "/events", (), voided).lines
 
     assert len(lines[0].takes_out) == timeline.MAX_TAKEN_OUT
-    assert all(len(line.voided_why or "") == timeline.MAX_WHY for line in lines)
+    assert all(line.voided_why == why for line in lines)
     size = sum(serialised(str(line.takes_out) + str(line.voided_why) + str(line.voided_by)) for line in lines)
     assert size / len(lines) < 8_000
 

@@ -8,7 +8,7 @@ import pytest
 from aws_kinesis_agg.aggregator import RecordAggregator
 
 from chalicelib.domain import events
-from chalicelib.tables import history
+from chalicelib.tables import items
 from ops.planning import capacity
 from producer.lives import lives
 
@@ -26,7 +26,7 @@ def test_write_units_are_of_the_item_which_is_larger_than_the_event(event: int, 
 def test_what_an_item_weighs_more_than_its_event_is_what_real_ones_weigh() -> None:
     differences = []
     for data in lives(500, 50, 7, datetime(2026, 11, 20, tzinfo=timezone.utc)):
-        item = history.to_item(events.decode(data), 1_795_000_000_000)
+        item = items.to_item(events.decode(data), 1_795_000_000_000)
         fields: dict[str, dict[str, str]] = msgspec.to_builtins(item)
         size = sum(len(name) + value_bytes(value) for name, value in fields.items())
         differences.append(size - len(data))

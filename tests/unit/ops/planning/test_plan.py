@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from chalicelib.tables import history
+from chalicelib.tables import items
 from chalicelib.telemetry.metrics import NAMES
 from cli.paths import ROOT
 from infra import template
@@ -160,7 +160,7 @@ def test_an_event_that_no_item_can_hold_is_refused_and_says_why(
         parser().parse_args([command, "--bytes", "409549"])
 
     assert "a DynamoDB item holds 409,600 bytes, 52 of which are not the event's" in capsys.readouterr().err
-    assert capacity.MAX_ITEM_BYTES == history.MAX_ITEM_BYTES
+    assert capacity.MAX_ITEM_BYTES == items.MAX_ITEM_BYTES
 
 
 def test_an_event_just_over_a_write_unit_is_pointed_out() -> None:
