@@ -110,7 +110,7 @@ def _printed(raw: bytes, room: int) -> str:
         text = msgspec.json.format(raw, indent=2).decode()
         if len(text) <= room and text.count("\n") < MAX_LINES:
             return text
-    # A character takes up to four bytes: so many hold more than there is room for.
+    # A character takes up to four bytes, so these hold more characters than there is room for.
     return raw[: 4 * (room + 1)].decode(errors="ignore")
 
 

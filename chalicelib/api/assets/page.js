@@ -77,7 +77,7 @@
       const number = chip.querySelector(".count");
       if (number) number.textContent = count(type === null ? events.length : counts.get(type) ?? 0);
       if (!chip.closest("[data-in-place]")) continue;
-      chip.hidden = false;
+      chip.closest("li").hidden = false;
       if (type === wanted) chip.setAttribute("aria-current", "true");
       else chip.removeAttribute("aria-current");
     }

@@ -348,6 +348,10 @@ def test_older_events_are_loaded_in_place(page: Page, url: str) -> None:
     expect(page.get_by_role("link", name="Older events")).to_have_count(0)
     expect(page.locator("#count")).to_have_text("220")
     expect(page).to_have_url(f"{url}/products/SN-2")
+    # References of what was loaded are relative to another address, which shows under a stage's prefix.
+    href = page.locator("#timeline .event").last.locator("a.data").get_attribute("href")
+    assert href is not None
+    assert href.startswith(f"{url}/products/SN-2/events?")
     ids = page.locator("#timeline .event").evaluate_all("all => all.map(each => each.id)")
     assert len(set(ids)) == 220
 
