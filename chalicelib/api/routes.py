@@ -3,7 +3,8 @@
 from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
-from urllib.parse import quote
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote
 
 from chalice.app import NotFoundError, Request, Response
 
@@ -13,13 +14,17 @@ from chalicelib.errors import StorageError
 from chalicelib.tables.history import History, StoredEvent
 from chalicelib.text import quoted
 
+if TYPE_CHECKING:
+    from chalicelib.api.views import EventPage
+
 
 def home(request: Request) -> Response:
     """`GET /`: the search box; with `?serial=` a redirect to that product."""
     given = queries.parameters(request, ("serial",))
     serial = given.get("serial", "").strip()
     if serial:
-        queries.serial_of(quote(serial, safe=""))  # refused here, not after the detour
+        # An EPC's slashes do not travel well in a path, so the way leads to the serial that it stands for.
+        serial = next(queries.serials_of(serial))
         where = f"{responses.root_reference(request)}products/{quote(serial, safe='')}"
         return Response("", {"Location": where, "Content-Type": "text/plain"}, 303)
     from chalicelib.api import pages
@@ -31,16 +36,17 @@ def product(request: Request, serial: str, history: History, now: datetime | Non
     """`GET /products/{serial}`: status, anomalies and the newest events."""
     from chalicelib.api import representations, views
 
-    serial = queries.serial_of(serial)
     named = queries.format_of(queries.parameters(request, ("format",)), negotiation.PRODUCT_FORMATS)
     format_ = named or negotiation.negotiated(request.headers.get("accept"), negotiation.PRODUCT_FORMATS)
-    view = views.product(history, serial, now or datetime.now(timezone.utc))
+    instant = now or datetime.now(timezone.utc)
+    view = views.first_known(
+        queries.serials_of(unquote(serial)), lambda each: views.product(history, each, instant)
+    )
     following = None
     if view.following is not None:
-        rest = EventsQuery(format=named).following(serial, view.following)
-        following = (
-            f"{'../' if responses.ends_in_slash(request) else ''}{quote(serial, safe='')}/events{rest}"
-        )
+        rest = EventsQuery(format=named).following(view.serial, view.following)
+        here = "../" if responses.ends_in_slash(request) else ""
+        following = f"{here}{quote(view.serial, safe='')}/events{rest}"
     if format_ == "html":
         from chalicelib.api import pages
 
@@ -56,13 +62,15 @@ def product_events(request: Request, serial: str, history: History) -> Response:
     """`GET /products/{serial}/events`: one page, filtered and in either order."""
     from chalicelib.api import representations, views
 
-    serial = queries.serial_of(serial)
-    query = queries.events_query(request, serial)
-    format_ = query.format or negotiation.negotiated(
-        request.headers.get("accept"), negotiation.EVENTS_FORMATS
-    )
-    page = views.event_page(history, serial, query)
-    following = query.following(serial, page.following) if page.following is not None else None
+    def look_up(serial: str) -> "tuple[EventsQuery, str, EventPage]":
+        query = queries.events_query(request, serial)
+        format_ = query.format or negotiation.negotiated(
+            request.headers.get("accept"), negotiation.EVENTS_FORMATS
+        )
+        return query, format_, views.event_page(history, serial, query)
+
+    query, format_, page = views.first_known(queries.serials_of(unquote(serial)), look_up)
+    following = query.following(page.serial, page.following) if page.following is not None else None
     if format_ == "html":
         from chalicelib.api import pages
 

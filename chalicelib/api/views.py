@@ -4,15 +4,18 @@ Knows neither HTTP nor JSON nor HTML.  Reads are eventually consistent: half the
 comes within a moment of its event may come again.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
+from typing import TypeVar
 
 import msgspec
 
 from chalicelib.api.queries import EventsQuery
 from chalicelib.domain import instants, lifecycle
-from chalicelib.errors import ProductNotFoundError
+from chalicelib.errors import InvalidRequestError, ProductNotFoundError, RequestError
 from chalicelib.tables.history import History, Page, StoredEvent
+
+T = TypeVar("T")
 
 #: Events in a product's own answer.
 NEWEST = 50
@@ -38,6 +41,20 @@ class EventPage(msgspec.Struct, frozen=True):
     serial: str
     events: list[StoredEvent]
     following: str | None
+
+
+def first_known(serials: Iterable[str], look_up: Callable[[str], T]) -> T:
+    """Return what `look_up` returns for the first of the serials under which something is stored.
+
+    Raises the first error of a serial, when all of them are unknown, or strangers to the cursor given.
+    """
+    failure: RequestError | None = None
+    for serial in serials:
+        try:
+            return look_up(serial)
+        except (ProductNotFoundError, InvalidRequestError) as exc:
+            failure = failure or exc
+    raise failure or InvalidRequestError("serial: names nothing")
 
 
 def product(history: History, serial: str, now: datetime) -> ProductView:

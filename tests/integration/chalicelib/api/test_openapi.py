@@ -27,9 +27,15 @@ DOCUMENT = ROOT / "chalicelib" / "api" / "openapi.json"
 
 
 def _described() -> dict[str, Any]:
-    """The document, with serials that exist among those to ask for; inventing one would take forever."""
+    """The document, with serials that exist among those to ask for; inventing one would take forever.
+
+    So it is with EPCs, which have check digits.
+    """
     document: dict[str, Any] = json.loads(DOCUMENT.read_text())
-    either = {"anyOf": [{"enum": ["SN-1", "0", "A"]}, document["components"]["schemas"]["Serial"]]}
+    epcs = ["urn:epc:id:sgtin:0614141.107346.S77", "https://b.example/gtin/10614141073464/ser/S77?17=290101"]
+    epcs += ["(01)10614141073464(21)S77", "]C1011061414107346421S77"]
+    document["components"]["schemas"]["EPC"] = {"enum": epcs}
+    either = {"anyOf": [{"enum": ["SN-1", "0", "A", *epcs]}, document["components"]["schemas"]["Serial"]]}
     for path in ("/products/{serial}", "/products/{serial}/events"):
         document["paths"][path]["parameters"][0]["schema"] = either
     return document
@@ -54,6 +60,7 @@ def url(endpoint_url: str, _stage_of_module: str, tmp_path_factory: pytest.TempP
         with Client(app, stage_name="test") as client:
             keep(client, *notes(60), wire("SN-1", "theft", at(99), metadata={"a": [1, None, "x"]}))
             keep(client, wire("0", "production", source="s"), wire("A", "void", event_id="e"))
+            keep(client, wire("gs1:01:10614141073464:21:S77", "theft"))
         with api_process.api(tmp_path_factory.mktemp("api") / "log") as running:
             yield running
 
