@@ -4,7 +4,8 @@ The only place that reads them.  Everything in a request is hostile until it has
 cannot be understood is an InvalidRequestError with a sentence, never a guess.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from urllib.parse import unquote, urlencode
 
 import msgspec
@@ -19,6 +20,9 @@ from chalicelib.text import quoted
 MAX_LIMIT, DEFAULT_LIMIT = 1000, 100
 
 _ORDERS = ("asc", "desc")
+
+# What begins like a serial and may be an EPC: a URN, a GS1 key, an element string without brackets.
+_EPC = re.compile(r"urn:|gs1:|[0-9]{16}.", re.IGNORECASE)
 
 
 class EventsQuery(msgspec.Struct, frozen=True):
@@ -74,12 +78,18 @@ def only(serial: str, position: str) -> str:
     return f"?order=asc&limit=1&cursor={cursors.encode(before, EventsQuery(order='asc').identity(serial))}"
 
 
-def serial_of(raw: str) -> str:
-    """The serial of a path; API Gateway leaves path parameters percent-encoded."""
-    serial = unquote(raw)
-    if not events.is_serial(serial):
-        raise InvalidRequestError(f"serial: expected {events.SERIAL_RULE}, got {quoted(serial)}")
-    return serial
+def serials_of(text: str) -> Iterator[str]:
+    """Yield the serials under which the product may be stored that `text` names, the likeliest first.
+
+    `text` is a serial or an EPC.  Raises InvalidRequestError with a sentence when it is neither.
+    """
+    if events.is_serial(text) and not _EPC.match(text):
+        yield text
+        return
+    # Loaded only for an EPC: a lookup by serial starts as quickly as without it.
+    from chalicelib.epcis import lookup
+
+    yield from lookup.serials(text)
 
 
 def events_query(request: Request, serial: str) -> EventsQuery:

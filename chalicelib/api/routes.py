@@ -5,7 +5,7 @@ from datetime import datetime, timezone
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import msgspec
 from chalice.app import NotFoundError, Request, Response
@@ -17,7 +17,7 @@ from chalicelib.tables.history import History, StoredEvent
 from chalicelib.text import quoted
 
 if TYPE_CHECKING:
-    from chalicelib.api.views import AnyView
+    from chalicelib.api.views import AnyView, EventPage
 
 
 def home(request: Request) -> Response:
@@ -25,7 +25,8 @@ def home(request: Request) -> Response:
     given = queries.parameters(request, ("serial",))
     serial = given.get("serial", "").strip()
     if serial:
-        queries.serial_of(quote(serial, safe=""))  # refused here, not after the detour
+        # An EPC's slashes do not travel well in a path, so the way leads to the serial that it stands for.
+        serial = next(queries.serials_of(serial))
         where = f"{responses.root_reference(request)}products/{quote(serial, safe='')}"
         return Response("", {"Location": where, "Content-Type": "text/plain"}, 303)
     from chalicelib.api import pages
@@ -37,10 +38,13 @@ def product(request: Request, serial: str, history: History, now: datetime | Non
     """`GET /products/{serial}`: status, anomalies and the newest events."""
     from chalicelib.api import representations, views
 
-    serial = queries.serial_of(serial)
     named = queries.format_of(queries.parameters(request, ("format",)), negotiation.PRODUCT_FORMATS)
     format_ = named or negotiation.negotiated(request.headers.get("accept"), negotiation.PRODUCT_FORMATS)
-    view = views.product(history, serial, now or datetime.now(timezone.utc))
+    instant = now or datetime.now(timezone.utc)
+    view = views.first_known(
+        queries.serials_of(unquote(serial)), lambda each: views.product(history, each, instant)
+    )
+    serial = view.serial
     to_events = f"{'../' if responses.ends_in_slash(request) else ''}{quote(serial, safe='')}/events"
     # On the page the older events are loaded in place, and what is odd about them belongs there, too.
     rest = EventsQuery(format=named, anomalies=format_ == "html")
@@ -65,20 +69,27 @@ def product_events(request: Request, serial: str, history: History, now: datetim
     """`GET /products/{serial}/events`: one page, filtered and in either order."""
     from chalicelib.api import representations, views
 
-    serial = queries.serial_of(serial)
-    query = queries.events_query(request, serial)
-    format_ = query.format or negotiation.negotiated(
-        request.headers.get("accept"), negotiation.EVENTS_FORMATS
-    )
-    if format_ == "html":
-        from chalicelib.api import pages, timeline
+    instant = now or datetime.now(timezone.utc)
 
-        query = msgspec.structs.replace(query, limit=min(query.limit, timeline.MAX_EVENTS))
-    if query.anomalies and format_ == "epcis":
-        raise InvalidRequestError(
-            "anomalies: EPCIS has no field for them; leave it out, or choose another form"
+    def look_up(serial: str) -> "tuple[EventsQuery, str, EventPage]":
+        query = queries.events_query(request, serial)
+        format_ = query.format or negotiation.negotiated(
+            request.headers.get("accept"), negotiation.EVENTS_FORMATS
         )
-    page = views.event_page(history, serial, query, now or datetime.now(timezone.utc))
+        if format_ == "html":
+            from chalicelib.api import timeline
+
+            query = msgspec.structs.replace(query, limit=min(query.limit, timeline.MAX_EVENTS))
+        if query.anomalies and format_ == "epcis":
+            raise InvalidRequestError(
+                "anomalies: EPCIS has no field for them; leave it out, or choose another form"
+            )
+        return query, format_, views.event_page(history, serial, query, instant)
+
+    query, format_, page = views.first_known(queries.serials_of(unquote(serial)), look_up)
+    serial = page.serial
+    if format_ == "html":
+        from chalicelib.api import pages
 
     def following(page: views.EventPage) -> str | None:
         return None if page.following is None else query.following(serial, page.following)

@@ -16,7 +16,8 @@ from chalicelib import settings
 from chalicelib.api import auth
 from chalicelib.errors import ConfigurationError
 from infra import functions, stages, template
-from ops.deploy import lambda_settings
+from ops import clients
+from ops.deploy import epc_spellings, lambda_settings
 from ops.deploy.inventory import PROCESS, TRIAGE, StageInventory, listed
 from ops.output import CommandError
 
@@ -240,6 +241,14 @@ def _tokens(inventory: StageInventory) -> tuple[bool, str]:
         for token in tokens
     }
     return "valid" in states.values(), _list(states)
+
+
+@_check("products under an earlier serial of their EPC are counted", "docs/api.md#gs1-identifiers")
+def _earlier_serials(inventory: StageInventory) -> tuple[bool, str]:
+    dynamodb = clients.client("dynamodb")
+    found = epc_spellings.sample(dynamodb, settings.history_table())
+    read = "all" if found.is_whole else f"a sample of {epc_spellings.MAX_PAGES} MB"
+    return True, f"{found.earlier} of {found.products} products, {read}"
 
 
 @_check("every alarm is there", _STACK)

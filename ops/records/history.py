@@ -7,10 +7,9 @@ to read the table.
 import argparse
 from datetime import datetime, timezone
 
-from chalicelib.api import representations, views
+from chalicelib.api import queries, representations, views
 from chalicelib.api.views import ProductView
-from chalicelib.domain import events
-from chalicelib.errors import ProductNotFoundError
+from chalicelib.errors import InvalidRequestError, ProductNotFoundError
 from cli.arguments import Commands
 from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from cli.output import printable
@@ -20,6 +19,9 @@ from ops.output import CommandError, print_json_text, print_line, print_table
 EXAMPLES = """\
   # what happened to this product: status, anomalies, its newest 50 events, long metadata cut
   python -m ops history SN-4F7K2M9Q
+
+  # by what a scanner reads from its label: a GS1 Digital Link, an EPC or an element string
+  python -m ops history 'https://id.gs1.org/01/10614141073464/21/S77'
 
   # the same whole, as the API answers it
   python -m ops history SN-4F7K2M9Q --json
@@ -31,15 +33,20 @@ _METADATA_CHARS = 80
 def add(nouns: Commands, help: str) -> None:
     """Add the noun to the command line."""
     parser = arguments.command(nouns, "history", help, EXAMPLES, run=run)
-    parser.add_argument("serial", metavar="SERIAL", help="the product's serial number; case matters")
+    parser.add_argument(
+        "serial", metavar="SERIAL", help="the product's serial number, or its EPC; case matters"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Print the story; 1 when nothing has been recorded about the product."""
-    if not events.is_serial(args.serial):
-        raise CommandError(f"serial: expected {events.SERIAL_RULE}, got {args.serial!r}", EXIT_USAGE)
+    now = datetime.now(timezone.utc)
     try:
-        story = views.product(clients.history(), args.serial, datetime.now(timezone.utc))
+        story = views.first_known(
+            queries.serials_of(args.serial), lambda serial: views.product(clients.history(), serial, now)
+        )
+    except InvalidRequestError as exc:
+        raise CommandError(str(exc), EXIT_USAGE) from exc
     except ProductNotFoundError as exc:
         raise CommandError(
             f"{exc}; case matters, and an event takes a moment to arrive", EXIT_FAILED

@@ -111,3 +111,14 @@ def test_a_first_lookup_brings_what_it_takes_to_answer_it(url: str) -> None:
     assert packages <= RUNTIME
     assert ours <= READING
     assert "api.routes" in ours
+
+
+def test_a_first_lookup_by_epc_brings_what_reads_one_and_no_library(url: str) -> None:
+    event = dataset.http_event("/products/{serial}", "urn:epc:id:sgtin:0614141.107346.S77")
+
+    packages, ours = imported(HANDLE, json.dumps(["app", event]), url)
+
+    assert packages <= RUNTIME
+    assert {name for name in ours - READING if not name.startswith("epcis.")} == set()
+    assert not {"epcis.capture", "epcis.export", "epcis.schema"} & ours
+    assert "epcis.lookup" in ours

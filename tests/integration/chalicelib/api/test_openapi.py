@@ -28,9 +28,15 @@ DOCUMENT = ROOT / "chalicelib" / "api" / "openapi.json"
 
 
 def _described() -> dict[str, Any]:
-    """The document, with serials that exist among those to ask for; inventing one would take forever."""
+    """The document, with serials that exist among those to ask for; inventing one would take forever.
+
+    So it is with EPCs, which have check digits.
+    """
     document: dict[str, Any] = json.loads(DOCUMENT.read_text())
-    either = {"anyOf": [{"enum": ["SN-1", "0", "A"]}, document["components"]["schemas"]["Serial"]]}
+    epcs = ["urn:epc:id:sgtin:0614141.107346.S77", "https://b.example/gtin/10614141073464/ser/S77?17=290101"]
+    epcs += ["(01)10614141073464(21)S77", "]C1011061414107346421S77"]
+    document["components"]["schemas"]["EPC"] = {"enum": epcs}
+    either = {"anyOf": [{"enum": ["SN-1", "0", "A", *epcs]}, document["components"]["schemas"]["Serial"]]}
     for path in ("/products/{serial}", "/products/{serial}/events"):
         document["paths"][path]["parameters"][0]["schema"] = either
     return document
@@ -57,6 +63,7 @@ def url(endpoint_url: str, _stage_of_module: str, tmp_path_factory: pytest.TempP
             keep(client, wire("0", "production", source="s"), wire("A", "void", event_id="e"))
             for named in ({"event_id": "e", "why": "twice"}, {"event_id": "f"}, {}):
                 keep(client, wire("0", "void", at(1), metadata=named), wire("0", "theft", event_id="e"))
+            keep(client, wire("gs1:01:10614141073464:21:S77", "theft"))
         with api_process.api(tmp_path_factory.mktemp("api") / "log") as running:
             yield running
 

@@ -88,14 +88,15 @@ def test_the_json_is_what_the_api_answers(client: Client, ops: Operator) -> None
 
 
 def test_the_examples_of_history_work(client: Client, ops: Operator) -> None:
-    client.lambda_.invoke("process_lifecycle", batch([wire("SN-4F7K2M9Q")]))
+    by_serial, by_epc = "SN-4F7K2M9Q", "gs1:01:10614141073464:21:S77"
+    client.lambda_.invoke("process_lifecycle", batch([wire(by_serial), wire(by_epc)]))
     examples = examples_of("history")
 
-    assert len(examples) >= 2
+    assert len(examples) >= 3
     for example in examples:
         code, out, err = ops(*example)
         assert (code, err) == (EXIT_OK, ""), example
-        assert "SN-4F7K2M9Q" in out
+        assert (by_serial if by_serial in example else by_epc) in out
 
 
 @pytest.mark.parametrize(
@@ -103,6 +104,7 @@ def test_the_examples_of_history_work(client: Client, ops: Operator) -> None:
     [
         ("SN-2", EXIT_FAILED, "error: no history for product 'SN-2'"),
         ("S N", EXIT_USAGE, "error: serial: expected 1 to 128"),
+        ("(01)10614141073464", EXIT_USAGE, "error: serial: '(01)10614141073464': names a class"),
     ],
 )
 def test_what_is_not_there_is_a_sentence(ops: Operator, serial: str, code: int, sentence: str) -> None:
