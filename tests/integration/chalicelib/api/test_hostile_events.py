@@ -157,3 +157,20 @@ def test_no_stored_metadata_breaks_an_answer(api: Client) -> None:
             assert all(pages(api, path.format(serial)))
 
     every_form_answers()
+
+
+@pytest.mark.parametrize("path", [path for path, form in FORMS[:-1] if form != "html"])
+def test_a_page_that_would_be_too_large_ends_early(
+    api: Client, path: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serial, most = next(_serials), 20_000
+    marks = [f"mark-{n:03}" for n in range(40)]
+    stored(*(wire(serial, "note", at(n), metadata={"a": mark + '"' * 700}) for n, mark in enumerate(marks)))
+    monkeypatch.setattr("chalicelib.api.size.MAX_BODY_BYTES", most)
+
+    answers = list(pages(api, path.format(serial)))
+
+    assert all(serialised(answer) < most + 2_000 for answer in answers)
+    assert len(answers) > 3
+    text = "".join(answer.body.decode() for answer in answers)
+    assert [text.count(mark) for mark in marks] == [1] * len(marks)
