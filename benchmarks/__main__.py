@@ -18,7 +18,18 @@ from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE
 from cli.output import to_stderr
 
 #: In the order they are run; the long ones last.
-NAMES = ("ingest", "write_units", "lookup", "cold", "memory", "producer", "trickle", "simulation", "spike")
+NAMES = (
+    "ingest",
+    "write_units",
+    "lookup",
+    "forms",
+    "cold",
+    "memory",
+    "producer",
+    "trickle",
+    "simulation",
+    "spike",
+)
 
 EXAMPLES = """\
 examples:
