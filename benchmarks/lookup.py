@@ -1,7 +1,9 @@
 """lookup: `GET /products/{serial}` through the handler, against one bare Query of the same page.
 
-Against the stub, which finds a page as DynamoDB does; the histories have the producer's mix of types.
-`page_of_10` is the events route with `limit=10`: the same number of events whatever the history.
+Against the stub, which finds a page as DynamoDB does; the histories have the producer's mix of types, without
+voids.  `product_with_voids` has two more events, which are voids; then the handler makes two Queries, and so
+do `bare_queries_of_product_with_voids`.  `page_of_10` is the events route with `limit=10`: the same number of
+events whatever the history, with one Query for them and one for voids, as `bare_queries_of_10`.
 """
 
 import functools
@@ -13,10 +15,11 @@ from typing import Any
 from benchmarks import contenders
 from benchmarks.harness import dataset, measure
 from benchmarks.harness.measure import Line, Plan
-from producer.lives import lives
+from local.observers.counters import percentile
 
 HISTORIES, QUICK_HISTORIES = (10, 1_000, 100_000), (10, 1_000)
 LOOKUPS, QUICK_LOOKUPS = 300, 50
+VOIDS = 2
 
 
 def run(plan: Plan) -> Iterator[Line]:
@@ -40,19 +43,21 @@ def run(plan: Plan) -> Iterator[Line]:
         yield measure.line({"benchmark": "lookup", "contender": name, "history": length}, done)
 
 
-def store(histories: list[int]) -> list[tuple[int, str]]:
-    """Runs in a process of its own: each length, and the serial that has a history of it."""
+def store(histories: list[int]) -> list[tuple[int, str, str]]:
+    """Runs in a process of its own: each length, and the serials of two histories of it, one with voids."""
     handle = contenders.ours()
     serials = []
     for number, length in enumerate(histories):
-        data = list(lives(length, 1, dataset.SEED + number, dataset.NOW))
-        for event in dataset.lambda_events(data):
-            handle(event)
-        serials.append((length, dataset.serial_of(data[0])))
+        plain = dataset.without_voids(length, dataset.SEED + number)
+        voided = dataset.without_voids(length, dataset.SEED + len(histories) + number)
+        for data in (plain, voided + dataset.voids_of(voided[-VOIDS:])):
+            for event in dataset.lambda_events(data):
+                handle(event)
+        serials.append((length, dataset.serial_of(plain[0]), dataset.serial_of(voided[0])))
     return serials
 
 
-def timed(serials: list[tuple[int, str]], lookups: int) -> list[tuple[str, int, dict[str, float]]]:
+def timed(serials: list[tuple[int, str, str]], lookups: int) -> list[tuple[str, int, dict[str, float]]]:
     """Runs in a process of its own: contenders and lengths take turns, lookup after lookup."""
     import boto3
     from botocore.config import Config
@@ -69,25 +74,45 @@ def timed(serials: list[tuple[int, str]], lookups: int) -> list[tuple[str, int, 
         assert answer["statusCode"] == 200, answer
         return int(answer["body"].count('"occurred_at"'))
 
-    def query(serial: str, limit: int) -> int:
-        answer = dynamodb.query(
-            TableName=settings.history_table(),
-            KeyConditionExpression="serial = :serial",
-            ExpressionAttributeValues={":serial": {"S": serial}},
-            ScanIndexForward=False,
-            Limit=limit,
+    def query(serial: str, limit: int, **more: Any) -> Any:
+        return dynamodb.query(
+            **{
+                "TableName": settings.history_table(),
+                "KeyConditionExpression": "serial = :serial",
+                "ExpressionAttributeValues": {":serial": {"S": serial}},
+                "ScanIndexForward": False,
+                "Limit": limit,
+                **more,
+            }
         )
-        return len(answer["Items"])
+
+    def count(serial: str) -> int:
+        return len(query(serial, 51)["Items"])
+
+    def count_with_voids(serial: str) -> int:
+        first = query(serial, 51)
+        if "LastEvaluatedKey" not in first:
+            return len(first["Items"])
+        second = query(serial, VOIDS, ExclusiveStartKey=first["LastEvaluatedKey"])
+        return len(first["Items"]) + len(second["Items"])
+
+    def count_10(serial: str) -> int:
+        events = query(serial, 11, **_between(serial, "0", "~"))
+        return len(events["Items"]) + len(query(serial, 11, **_between(serial, "~", "~~"))["Items"])
 
     asked: dict[tuple[str, int], Callable[[], int]] = {}
-    for length, serial in serials:
+    for length, serial, voided in serials:
         product = dataset.http_event("/products/{serial}", serial)
         page = dataset.http_event("/products/{serial}/events", serial, limit="10")
         asked["product", length] = functools.partial(get, product)
         asked["page_of_10", length] = functools.partial(get, page)
+        asked["product_with_voids", length] = functools.partial(
+            get, dataset.http_event("/products/{serial}", voided)
+        )
         # As many as the handler asks for: one more than it shows.
-        asked["bare_query_of_product", length] = functools.partial(query, serial, 51)
-        asked["bare_query_of_10", length] = functools.partial(query, serial, 11)
+        asked["bare_query_of_product", length] = functools.partial(count, serial)
+        asked["bare_queries_of_10", length] = functools.partial(count_10, serial)
+        asked["bare_queries_of_product_with_voids", length] = functools.partial(count_with_voids, voided)
     seconds: dict[tuple[str, int], list[float]] = {each: [] for each in asked}
     cpu_s: dict[tuple[str, int], list[float]] = {each: [] for each in asked}
     events = {each: ask() for each, ask in asked.items()}
@@ -102,10 +127,22 @@ def timed(serials: list[tuple[int, str]], lookups: int) -> list[tuple[str, int, 
             *each,
             {
                 "p50_ms": statistics.median(seconds[each]) * 1000,
-                "p99_ms": measure.percentile(sorted(seconds[each]), 99) * 1000,
+                "p99_ms": percentile(sorted(seconds[each]), 99) * 1000,
                 "cpu_us_per_lookup": statistics.median(cpu_s[each]) * 1e6,
                 "events": events[each],
             },
         )
         for each in asked
     ]
+
+
+def _between(serial: str, low: str, high: str) -> dict[str, Any]:
+    return {
+        "KeyConditionExpression": "serial = :serial AND #position BETWEEN :first AND :last",
+        "ExpressionAttributeNames": {"#position": "position"},
+        "ExpressionAttributeValues": {
+            ":serial": {"S": serial},
+            ":first": {"S": low},
+            ":last": {"S": high},
+        },
+    }

@@ -1,7 +1,6 @@
 """Seeded lifecycle events, and Lambda events that carry them.
 
-The only place that decides what the benchmarks are fed.  The events are the producer's: about 300 bytes,
-with its mix of types, the same bytes on every machine.
+The events are the producer's: about 300 bytes, with its mix of types, the same bytes on every machine.
 """
 
 import base64
@@ -11,13 +10,14 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
+from chalicelib.domain import events
 from producer.lives import lives
 
 SEED = 20261120
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 
 #: The deployed mapping's batch size.
-RECORDS_A_LAMBDA_EVENT = 500
+RECORDS_PER_LAMBDA_EVENT = 500
 
 _STREAM_ARN = "arn:aws:kinesis:eu-west-1:000000000000:stream/lifecycle-bench-events"
 _SHARD = "shardId-000000000000"
@@ -26,11 +26,33 @@ _ARRIVED_AT = 1795176000.123
 
 
 def wire_events(count: int, products: int) -> list[bytes]:
-    """So many events of so many products as a producer sends them, each product's in order."""
+    """Return `count` events of `products` products as a producer sends them, each product's in order."""
     return list(lives(count, products, SEED, NOW))
 
 
-def lambda_events(data: Sequence[bytes], size: int = RECORDS_A_LAMBDA_EVENT) -> Iterator[dict[str, Any]]:
+def without_voids(count: int, seed: int = SEED) -> list[bytes]:
+    """So many events of one product, none of them a void, which is stored with a marker of its own."""
+    plain = (data for data in lives(2 * count, 1, seed, NOW) if b'"type":"void"' not in data)
+    return list(itertools.islice(plain, count))
+
+
+def voids_of(named: Sequence[bytes]) -> list[bytes]:
+    """A void of each of these events, at its own instant."""
+    decoded = [events.decode(data) for data in named]
+    return [
+        json.dumps(
+            {
+                "serial": event.serial,
+                "type": "void",
+                "occurred_at": event.occurred_at,
+                "metadata": {"position": event.position, "why": "entered twice"},
+            }
+        ).encode()
+        for event in decoded
+    ]
+
+
+def lambda_events(data: Sequence[bytes], size: int = RECORDS_PER_LAMBDA_EVENT) -> Iterator[dict[str, Any]]:
     """Lambda events of up to `size` records each (Lambda developer guide, with-kinesis)."""
     numbers = itertools.count(_FIRST_SEQUENCE_NUMBER)
     for start in range(0, len(data), size):

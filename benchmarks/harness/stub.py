@@ -6,7 +6,8 @@ bytes and weighed only when somebody wants to know, after the clock has stopped.
 the sort key, as DynamoDB does, so that its time does not grow with the history (the embedded endpoint's
 does: it goes through all of a product's items at each Query):
 
-    POST /            BatchWriteItem, PutItem, GetItem and Query of one serial, in DynamoDB's JSON
+    POST /            BatchWriteItem, PutItem, GetItem and Query of one serial, whole or BETWEEN two sort
+                      keys, in DynamoDB's JSON
     POST /reset       forget all of it
     POST /counts      {"requests": 800, "items": 20000, "write_units": 20000}
 
@@ -107,14 +108,20 @@ class Stub(socketserver.ThreadingTCPServer):
                     histories.setdefault(item["serial"]["S"], []).append(stored)
             for history in histories.values():
                 history.sort()
-        (serial,) = query["ExpressionAttributeValues"].values()
+        values = dict(query["ExpressionAttributeValues"])
+        serial = values.pop(":serial")
         history = histories.get(serial["S"], [])
+        first, end = 0, len(history)
+        if values:  # the sort key lies between two others
+            low, high = sorted(value["S"] for value in values.values())
+            first, end = bisect_left(history, (low, b"")), bisect_right(history, (high, b"~"))
         behind = query.get("ExclusiveStartKey", {}).get("position", {}).get("S")
         if query.get("ScanIndexForward", True):
-            following = range(0 if behind is None else bisect_right(history, (behind, b"~")), len(history))
+            begin = first if behind is None else bisect_right(history, (behind, b"~"))
+            following = range(begin, end)
         else:
-            last = len(history) if behind is None else bisect_left(history, (behind, b""))
-            following = range(last - 1, -1, -1)
+            last = end if behind is None else bisect_left(history, (behind, b""))
+            following = range(last - 1, first - 1, -1)
         page: list[_Stored] = []
         size = 0
         for index in following:

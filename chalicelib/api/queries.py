@@ -6,7 +6,7 @@ cannot be understood is an InvalidRequestError with a sentence, never a guess.
 
 import re
 from collections.abc import Iterator, Mapping
-from urllib.parse import urlencode
+from urllib.parse import unquote, urlencode
 
 import msgspec
 from chalice.app import Request
@@ -18,6 +18,9 @@ from chalicelib.text import quoted
 
 #: The largest page, and the page a caller gets who does not say.
 MAX_LIMIT, DEFAULT_LIMIT = 1000, 100
+
+#: The longest text that a search box takes: a scanned web address may have a long query.
+MAX_SEARCH = 2048
 
 _ORDERS = ("asc", "desc")
 
@@ -35,6 +38,12 @@ class EventsQuery(msgspec.Struct, frozen=True):
     limit: int = DEFAULT_LIMIT
     after: str | None = None
     format: str | None = None  # as named in the query string; None when it was not
+    anomalies: bool = False  # whether they are asked for
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it asks for all events from the first one on, whatever their type and time."""
+        return not (self.type or self.since or self.until or self.after)
 
     def identity(self, serial: str) -> tuple[str | None, ...]:
         """What a cursor belongs to."""
@@ -49,9 +58,27 @@ class EventsQuery(msgspec.Struct, frozen=True):
             "order": self.order,
             "limit": str(self.limit),
             "format": self.format,
+            "anomalies": "yes" if self.anomalies else None,
             "cursor": cursors.encode(position, self.identity(serial)),
         }
         return "?" + urlencode({name: value for name, value in given.items() if value is not None})
+
+
+def typed(request: Request) -> str:
+    """The serial that was asked for, as it was given; whatever it is, it fits into a search box."""
+    given = ""
+    if request.uri_params and "serial" in request.uri_params:
+        given = unquote(request.uri_params["serial"])
+    elif request.query_params and "serial" in request.query_params:
+        given = request.query_params["serial"]
+    return given[:MAX_SEARCH].encode("utf-8", "replace").decode()
+
+
+def only(serial: str, position: str) -> str:
+    """The query string of the page that holds the event at `position` and no other."""
+    instant, _, digest = position.partition("#")
+    before = f"{instant}#{max(int(digest, 16) - 1, 0):032x}"
+    return f"?order=asc&limit=1&cursor={cursors.encode(before, EventsQuery(order='asc').identity(serial))}"
 
 
 def serials_of(text: str) -> Iterator[str]:
@@ -70,7 +97,7 @@ def serials_of(text: str) -> Iterator[str]:
 
 def events_query(request: Request, serial: str) -> EventsQuery:
     """The query string of `/products/{serial}/events`.  Raises InvalidRequestError with a sentence."""
-    given = parameters(request, ("type", "since", "until", "order", "limit", "cursor", "format"))
+    given = parameters(request, ("type", "since", "until", "order", "limit", "cursor", "format", "anomalies"))
     type_ = given.get("type")
     if type_ is not None and not events.is_type(type_):
         raise InvalidRequestError(f"type: expected {events.TYPE_RULE}, got {quoted(type_)}")
@@ -81,7 +108,13 @@ def events_query(request: Request, serial: str) -> EventsQuery:
     if since is not None and until is not None and since > until:
         raise InvalidRequestError("since: lies after until, so nothing can match")
     query = EventsQuery(
-        type_, since, until, order, _limit(given), format=format_of(given, negotiation.EVENTS_FORMATS)
+        type_,
+        since,
+        until,
+        order,
+        _limit(given),
+        format=format_of(given, negotiation.EVENTS_FORMATS),
+        anomalies=_anomalies(given),
     )
     if "cursor" in given:
         after = cursors.decode(given["cursor"], query.identity(serial))
@@ -121,6 +154,17 @@ def _limit(given: Mapping[str, str]) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 4 and 1 <= int(text) <= MAX_LIMIT):
         raise InvalidRequestError(f"limit: expected a number from 1 to {MAX_LIMIT}, got {quoted(text)}")
     return int(text)
+
+
+def _anomalies(given: Mapping[str, str]) -> bool:
+    text = given.get("anomalies", "no")
+    if text not in ("yes", "no"):
+        raise InvalidRequestError(f"anomalies: expected yes or no, got {quoted(text)}")
+    if text == "yes" and "type" in given:
+        raise InvalidRequestError(
+            "anomalies: not known of events of one type alone; leave out one of the two"
+        )
+    return text == "yes"
 
 
 def _moment(given: Mapping[str, str], name: str) -> str | None:

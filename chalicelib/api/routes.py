@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote
 
+import msgspec
 from chalice.app import NotFoundError, Request, Response
 
 from chalicelib.api import negotiation, queries, responses
 from chalicelib.api.queries import EventsQuery
-from chalicelib.errors import StorageError
+from chalicelib.errors import InvalidRequestError, StorageError
 from chalicelib.tables.history import History, StoredEvent
 from chalicelib.text import quoted
 
@@ -44,7 +45,8 @@ def product(request: Request, serial: str, history: History, now: datetime | Non
     )
     following = None
     if view.following is not None:
-        rest = EventsQuery(format=named).following(view.serial, view.following)
+        # On the page the older events are loaded in place, and what is odd about them belongs there, too.
+        rest = EventsQuery(format=named, anomalies=format_ == "html").following(view.serial, view.following)
         here = "../" if responses.ends_in_slash(request) else ""
         following = f"{here}{quote(view.serial, safe='')}/events{rest}"
     if format_ == "html":
@@ -53,21 +55,32 @@ def product(request: Request, serial: str, history: History, now: datetime | Non
         return responses.respond(
             "html", pages.product(view, following, responses.root_reference(request)), following
         )
+    file_name = responses.file_name(view.serial, format_, len(view.events) if following else None)
     if format_ == "epcis":
-        return responses.respond("epcis", _epcis(view.events), following)
-    return responses.respond("json", representations.product_json(view, following), following)
+        return responses.respond("epcis", _epcis(view.events), following, file_name)
+    return responses.respond("json", representations.product_json(view, following), following, file_name)
 
 
-def product_events(request: Request, serial: str, history: History) -> Response:
+def product_events(request: Request, serial: str, history: History, now: datetime | None = None) -> Response:
     """`GET /products/{serial}/events`: one page, filtered and in either order."""
     from chalicelib.api import representations, views
+
+    instant = now or datetime.now(timezone.utc)
 
     def look_up(serial: str) -> "tuple[EventsQuery, str, EventPage]":
         query = queries.events_query(request, serial)
         format_ = query.format or negotiation.negotiated(
             request.headers.get("accept"), negotiation.EVENTS_FORMATS
         )
-        return query, format_, views.event_page(history, serial, query)
+        if format_ == "html":
+            from chalicelib.api import timeline
+
+            query = msgspec.structs.replace(query, limit=min(query.limit, timeline.MAX_EVENTS))
+        if query.anomalies and format_ == "epcis":
+            raise InvalidRequestError(
+                "anomalies: EPCIS has no field for them; leave it out, or choose another form"
+            )
+        return query, format_, views.event_page(history, serial, query, instant)
 
     query, format_, page = views.first_known(queries.serials_of(unquote(serial)), look_up)
     following = query.following(page.serial, page.following) if page.following is not None else None
@@ -77,13 +90,19 @@ def product_events(request: Request, serial: str, history: History) -> Response:
         return responses.respond(
             "html", pages.events(page, query, following, responses.root_reference(request)), following
         )
+    is_part = following is not None or not query.is_whole
+    file_name = responses.file_name(page.serial, format_, len(page.events) if is_part else None)
     if format_ == "csv":
-        return responses.respond("csv", representations.events_csv(page), following)
+        return responses.respond(
+            "csv", representations.events_csv(page, query.anomalies), following, file_name
+        )
     if format_ == "ndjson":
-        return responses.respond("ndjson", representations.events_ndjson(page), following)
+        body = representations.events_ndjson(page, query.anomalies)
+        return responses.respond("ndjson", body, following, file_name)
     if format_ == "epcis":
-        return responses.respond("epcis", _epcis(page.events), following)
-    return responses.respond("json", representations.events_json(page, following), following)
+        return responses.respond("epcis", _epcis(page.events), following, file_name)
+    body = representations.events_json(page, following, query.anomalies)
+    return responses.respond("json", body, following, file_name)
 
 
 def health(history: History) -> Response:
@@ -108,6 +127,11 @@ def asset(name: str) -> Response:
         raise NotFoundError(f"no asset {quoted(name)}")
     forever = {"Content-Type": found.content_type, "Cache-Control": "public, max-age=31536000, immutable"}
     return Response(found.text, dict(forever))
+
+
+def elsewhere() -> Response:
+    """Every other address: 404 in our form."""
+    raise NotFoundError("there is nothing at this address; GET /openapi.json says what there is")
 
 
 def openapi() -> Response:

@@ -2,26 +2,29 @@
 
 Knows neither HTTP nor JSON nor HTML.  Reads are eventually consistent: half the price, and a lookup that
 comes within a moment of its event may come again.
+
+Every answer knows all of the product's voids, wherever in the history they stand: the table keeps a marker
+of each behind the events.  A product's own answer finds them in its first Query, and makes a second one where
+there are some; a page of events makes one for them.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import TypeVar
 
 import msgspec
 
 from chalicelib.api.queries import EventsQuery
-from chalicelib.domain import instants, lifecycle
+from chalicelib.api.walk import FIRST, Walk
+from chalicelib.domain import events, instants, lifecycle
+from chalicelib.domain.voids import Voids
 from chalicelib.errors import InvalidRequestError, ProductNotFoundError, RequestError
 from chalicelib.tables.history import History, Page, StoredEvent
 
 T = TypeVar("T")
 
-#: Events in a product's own answer.
-NEWEST = 50
-
-#: How many Queries of 1 MB the status walk makes before it says `undetermined`.
-MAX_WALK = 3
+#: Events in a product's own answer: one fewer than are read, which tells whether there are more.
+NEWEST = FIRST - 1
 
 
 class ProductView(msgspec.Struct, frozen=True):
@@ -40,6 +43,7 @@ class EventPage(msgspec.Struct, frozen=True):
 
     serial: str
     events: list[StoredEvent]
+    reading: lifecycle.Reading  # anomalies only where they were asked for
     following: str | None
 
 
@@ -60,28 +64,33 @@ def first_known(serials: Iterable[str], look_up: Callable[[str], T]) -> T:
 def product(history: History, serial: str, now: datetime) -> ProductView:
     """The product as of `now`.  Raises ProductNotFoundError and StorageError.
 
-    One Query of 51 events, and up to MAX_WALK larger ones while the status is undecided: it does not get
-    slower with a longer history.
+    One Query of 51 events, one more where the product has voids, and up to MAX_WALK larger ones while the
+    status is undecided: it does not get slower with a longer history.
     """
     instant = instants.prefix(now)
-    page = history.page(serial, limit=NEWEST + 1)
+    page, marked = history.newest(serial, FIRST)
     if not page.events:
         raise ProductNotFoundError(serial)
-    shown, before = page.events, None
-    if page.last_read is not None or len(shown) > NEWEST:
-        shown, before = shown[:-1], shown[-1]
+    voids = Voids(instant, marked.voids, are_all=marked.are_all)
+    walk = Walk(history, serial, page, voids, is_first_query=True)
+    status = _status(walk, voids)
+    is_whole = page.last_read is None and len(page.events) <= NEWEST
+    shown = page.events[:NEWEST]
+    reading = lifecycle.read(
+        shown, walk.read, voids, from_first=walk.is_over, to_last=True, is_whole=is_whole
+    )
     return ProductView(
         serial=serial,
-        status=_status(history, serial, page, instant),
-        reading=lifecycle.read(shown, before, instant),
+        status=status,
+        reading=reading,
         events=shown,
-        following=shown[-1].position if before is not None else None,
+        following=None if is_whole else shown[-1].position,
         now=instant,
     )
 
 
-def event_page(history: History, serial: str, query: EventsQuery) -> EventPage:
-    """One page of a product's events.  Raises ProductNotFoundError and StorageError."""
+def event_page(history: History, serial: str, query: EventsQuery, now: datetime) -> EventPage:
+    """One page of a product's events as of `now`.  Raises ProductNotFoundError and StorageError."""
     # One more than asked for tells whether there is a next page.  With a filter DynamoDB counts what it
     # read, so there the page is what one Query of 1 MB finds.
     page = history.page(
@@ -99,31 +108,74 @@ def event_page(history: History, serial: str, query: EventsQuery) -> EventPage:
         following = shown[-1].position
     elif following is None and not shown and query.after is None and not history.page(serial, limit=1).events:
         raise ProductNotFoundError(serial)
-    return EventPage(serial, shown, following)
+    if not shown:
+        return EventPage(serial, shown, lifecycle.Reading({}), following)
+    marked = history.voids(serial)
+    voids = Voids(instants.prefix(now), marked.voids, are_all=marked.are_all)
+    voids.add(shown)
+    if query.anomalies:
+        reading = _anomalies(history, serial, query, page, voids)
+    else:
+        reading = lifecycle.voided(shown, voids)
+    return EventPage(serial, shown, reading, following)
 
 
-class _GaveUpError(Exception):
-    """The walk has read as much as it may, and there is more."""
-
-
-def _status(history: History, serial: str, newest: Page, instant: str) -> lifecycle.Status:
-    """The product's status, from the page that is read already or from further back."""
-
-    def newest_first() -> Iterator[StoredEvent]:
-        page = newest
-        yield from page.events
-        cut_by_size = len(page.events) <= NEWEST and page.last_read is not None
-        for _ in range(MAX_WALK - 1 if cut_by_size else MAX_WALK):
-            if page.last_read is None:
-                return
-            page = history.page(serial, limit=None, after=page.last_read)
-            yield from page.events
-        if page.last_read is not None:
-            # Raised, not returned: the end of what was read is not the end of its last microsecond, and
-            # only all events of a microsecond together decide.
-            raise _GaveUpError
-
-    try:
-        return lifecycle.determine_status(newest_first(), instant)
-    except _GaveUpError:
+def _status(walk: Walk, voids: Voids) -> lifecycle.Status:
+    """The product's status, from what is read already or from further back."""
+    if not voids.are_all:
         return lifecycle.Status(lifecycle.UNDETERMINED, None)
+    found = lifecycle.determine_status(walk.microseconds(), voids)
+    if found is not None:
+        return found
+    # The end of what was read is not the end of its last microsecond, and only all events of it decide.
+    return lifecycle.Status(lifecycle.UNKNOWN if walk.is_over else lifecycle.UNDETERMINED, None)
+
+
+def _anomalies(
+    history: History, serial: str, query: EventsQuery, page: Page, voids: Voids
+) -> lifecycle.Reading:
+    """What is odd about a page of events, with the status before them as context.
+
+    Reads the rest of the page's first and last microsecond, and walks back to the newest event before the
+    page that gives a status and is not taken out.
+    """
+    ascending = query.order == "asc"
+    shown, beyond = page.events[: query.limit], page.events[query.limit :]
+    shown = shown[::-1] if ascending else shown
+    if not voids.are_all:
+        return lifecycle.read(shown, shown, voids, from_first=False, to_last=False, is_whole=False)
+    is_last_page = page.last_read is None and not beyond
+    newest, oldest = shown[0].position, shown[-1].position
+    if ascending:
+        to_last = is_last_page or (bool(beyond) and not _is_one_microsecond(newest, beyond[0].position))
+        from_first = query.since is None and query.after is None
+    else:
+        to_last = query.after is None or not _is_one_microsecond(newest, query.after)
+        from_first = query.since is None and is_last_page
+    newer: list[StoredEvent] = []
+    if not to_last:
+        instant = events.prefix_of(newest)
+        rest = history.page(
+            serial, limit=None, newest_first=False, since=instant, until=f"{instant}~", after=newest
+        )
+        newer, to_last = rest.events[::-1], rest.last_read is None
+        voids.add(newer)
+    inner = [event for event in shown if not _is_one_microsecond(event.position, oldest)]
+    begun = Page(shown[len(inner) :], None if from_first else oldest)
+    walk = Walk(history, serial, begun, voids, is_first_query=False)
+    older = walk.microseconds()
+    next(older, None)  # the oldest microsecond shown
+    lifecycle.determine_status(older, voids)  # reads as far as it takes
+    return lifecycle.read(
+        shown,
+        [*newer, *inner, *walk.read],
+        voids,
+        from_first=walk.is_over,
+        to_last=to_last,
+        is_whole=is_last_page and (query.since, query.until, query.after) == (None, None, None),
+    )
+
+
+def _is_one_microsecond(one: str, other: str) -> bool:
+    """Whether two positions begin with the same instant."""
+    return events.prefix_of(one) == events.prefix_of(other)

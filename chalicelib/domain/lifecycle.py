@@ -2,12 +2,11 @@
 
 One table of the known types, and the fold over a history.  Facts are never rejected for being odd, they
 are shown as odd: an anomaly is something to look at, not an error.  Knows no AWS; what "now" is comes in
-as an argument.
+with the voids.
 
-The fold walks newest to oldest and stops at its first answer.  For that to be exact a `void` counts only
-when it is no earlier than the event it names: then every void has been seen before its event, and a void
-that was itself taken out has been seen as such before it could take anything out.  An event dated in the
-future is therefore taken out by a void dated no earlier than it; both come into force together.
+The fold goes by microseconds: table order is exact but for one microsecond, where the digest comes first.
+So the events of a microsecond are judged together, and only once all of them are read.  Which of them are
+taken out is known beforehand (voids.py).
 """
 
 import re
@@ -18,6 +17,7 @@ from typing import Protocol
 import msgspec
 
 from chalicelib.domain import events
+from chalicelib.domain.voids import EVENT_ID, POSITION, VOID, HistoricEvent, Voiding, Voids, of_event
 
 #: Before anything has happened to a product.
 NOTHING = "nothing"
@@ -27,8 +27,6 @@ UNKNOWN = "unknown"
 
 #: The walk gave up before it found an event that gives a status.
 UNDETERMINED = "undetermined"
-
-VOID = "void"
 
 
 class Kind(msgspec.Struct, frozen=True, gc=False):
@@ -76,33 +74,12 @@ _ANYTIME = Kind(None, None)
 _FRACTION = re.compile(r"\.([0-9]+)")
 
 
-class _Naming(msgspec.Struct, gc=False):
-    """What a void's metadata says; `Raw`, because metadata may hold numbers that no float can."""
-
-    position: msgspec.Raw = msgspec.Raw(b"null")
-
-
-_names = msgspec.json.Decoder(_Naming).decode
-
-
-class TimelineEvent(Protocol):
+class TimelineEvent(HistoricEvent, Protocol):
     """What the fold needs to know of an event."""
-
-    @property
-    def type(self) -> str:
-        """The event's type, known or not."""
 
     @property
     def occurred_at(self) -> str:
         """When it happened, in local time, with every digit."""
-
-    @property
-    def position(self) -> str:
-        """Its place in the product's history."""
-
-    @property
-    def metadata(self) -> str:
-        """Canonical JSON text."""
 
 
 class Status(msgspec.Struct, frozen=True, gc=False):
@@ -117,120 +94,83 @@ class Anomaly(msgspec.Struct, frozen=True, gc=False):
 
     position: str
     type: str
-    code: str  # future, unexpected_order, void_names_nothing, void_names_later, void_names_missing
+    code: str  # future, unexpected_order, void_names_nothing, void_names_missing
     message: str
 
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
-    """What a stretch of a history says."""
+    """What is known of the events that an answer shows."""
 
-    anomalies: list[Anomaly]  # newest first
-    voided_by: dict[str, str]  # position of an event taken out -> position of the void that did it
-
-
-class _Voids:
-    """The events taken out so far, on the way from newest to oldest."""
-
-    def __init__(self, now: str) -> None:
-        self._now = now
-        self._seen: set[str] = set()
-        self.by: dict[str, str] = {}
-        self.without_effect: dict[str, Anomaly] = {}
-
-    def apply(self, event: TimelineEvent) -> bool:
-        """Whether the event is in the fold; a void that is in takes its event out."""
-        self._seen.add(event.position)
-        if is_future(event, self._now) or event.position in self.by:
-            return False
-        if event.type == VOID:
-            self._take_out(event)
-        return True
-
-    def _take_out(self, void: TimelineEvent) -> None:
-        named = voided_position(void)
-        if named is None:
-            self.without_effect[void.position] = _anomaly(
-                void, "void_names_nothing", "void names no event: its metadata has no `position` that is one"
-            )
-        elif named in self._seen or events.prefix_of(named) > events.prefix_of(void.position):
-            self.without_effect[void.position] = _anomaly(
-                void, "void_names_later", "void is dated before the event it names, and has no effect"
-            )
-        else:
-            self.by.setdefault(named, void.position)
-
-    def drop_voids_of_missing_events(self, whole: Sequence[TimelineEvent]) -> None:
-        """These are all events there are: a void that names another one has no effect."""
-        held = {event.position for event in whole}
-        missing = self.by.keys() - held
-        for event in whole:
-            if event.type == VOID and voided_position(event) in missing and event.position not in self.by:
-                self.without_effect[event.position] = _anomaly(
-                    event, "void_names_missing", "void names an event that this history does not hold"
-                )
-        self.by = {taken_out: void for taken_out, void in self.by.items() if taken_out in held}
+    voided: dict[str, Voiding]  # by the position of the event that is taken out
+    voids_are_known: bool = True  # False: any event may be taken out
+    anomalies: list[Anomaly] = []  # newest first
+    undetermined: frozenset[str] = frozenset()  # positions of events that may be anomalies of order
+    known_after: str | None = None  # the newest of these; of all events after it the anomalies are known
 
 
-def determine_status(newest_first: Iterable[TimelineEvent], now: str) -> Status:
-    """The status of a product: what its newest status-giving event says.
+def determine_status(microseconds: Iterable[Sequence[TimelineEvent]], voids: Voids) -> Status | None:
+    """Return what the newest status-giving event says; None when no event gives a status.
 
-    `newest_first` is in table order and may be read lazily; no more of it is taken than needed.  `now` is
-    an instant as positions begin with it.  UNKNOWN when the events end without an answer.
+    `microseconds` holds all events of one microsecond in each element, newest first.  It may be read lazily:
+    no more of it is taken than needed.
     """
-    voids = _Voids(now)
-    for event in _folded(newest_first):
-        if voids.apply(event):
-            gives = KINDS.get(event.type, _ANYTIME).gives
-            if gives is not None:
+    for together in microseconds:
+        for event in reversed(_in_order(together)):
+            gives = _kind(event).gives
+            if gives is not None and _counts(event, voids):
                 return Status(gives, event.occurred_at)
-    return Status(UNKNOWN, None)
+    return None
 
 
-def read(shown: Sequence[TimelineEvent], before: TimelineEvent | None, now: str) -> Reading:
-    """Anomalies and voids of the newest events of a history.
+def voided(shown: Iterable[TimelineEvent], voids: Voids) -> Reading:
+    """Return which of these events are taken out, without anomalies."""
+    if not voids.are_all:
+        return Reading({}, voids_are_known=False)
+    found = ((event.position, voids.voiding(event)) for event in shown)
+    return Reading({position: voiding for position, voiding in found if voiding is not None})
 
-    `shown` is newest first and begins with the history's newest event; `before` is the event just older
-    than the last of them, None when the history begins there: only then is it known that a void names an
-    event that is not there.
+
+def read(
+    shown: Sequence[TimelineEvent],
+    around: Iterable[TimelineEvent],
+    voids: Voids,
+    *,
+    from_first: bool,
+    to_last: bool,
+    is_whole: bool,
+) -> Reading:
+    """Return which of the events shown are taken out, and what is odd about them.
+
+    `shown` and `around` are in table order, newest first.  `around` is a stretch of the history without gaps
+    that holds `shown`.  `from_first` says that the history begins with the oldest event of it, `to_last` that
+    no newer event has the microsecond of its newest one.  `is_whole` says that the history holds no event
+    but those shown: only then is it known that a void names an event that is not there.
     """
-    voids = _Voids(now)
-    counted = {
-        event.position: voids.apply(event) for event in _folded([*shown, *([before] if before else [])])
-    }
-    if before is None:
-        voids.drop_voids_of_missing_events(shown)
-    anomalies: list[Anomaly] = []
-    status: str | None = NOTHING
-    if before is not None:
-        status = KINDS.get(before.type, _ANYTIME).gives if counted[before.position] else None
-    for event in reversed(list(_folded(shown))):
-        if is_future(event, now):
-            anomalies.append(
-                _anomaly(event, "future", f"{event.type} lies in the future; it decides nothing yet")
-            )
+    reading = voided(shown, voids)
+    undetermined = []
+    anomalies = []
+    judged = _judged(around, voids, from_first, to_last) if voids.are_all else {}
+    held = _names_of(shown) if is_whole else None
+    for event in _newest_first(shown):
+        if not voids.are_all:
+            undetermined.append(event.position)
+        elif event.position in reading.voided:
             continue
-        if not counted[event.position]:
-            continue
-        kind = KINDS.get(event.type, _ANYTIME)
-        if event.position in voids.without_effect:
-            anomalies.append(voids.without_effect[event.position])
-        elif status is not None and kind.follows is not None and status not in kind.follows:
-            anomalies.append(_anomaly(event, "unexpected_order", _unexpected(event.type, status)))
-        status = kind.gives or status
-    anomalies.reverse()
-    return Reading(anomalies, voids.by)
+        elif (anomaly := _odd_by_itself(event, voids.now, held) or judged.get(event.position)) is not None:
+            anomalies.append(anomaly)
+        elif _kind(event).follows is not None and event.position not in judged:
+            undetermined.append(event.position)
+    return msgspec.structs.replace(
+        reading,
+        anomalies=anomalies,
+        undetermined=frozenset(undetermined),
+        known_after=undetermined[0] if undetermined else None,
+    )
 
 
-def is_future(event: TimelineEvent, now: str) -> bool:
-    """Whether the event says that it happens after `now`."""
+def is_future(event: HistoricEvent, now: str) -> bool:
+    """Whether the event says that it happens after `now`, an instant as positions begin with it."""
     return events.prefix_of(event.position) > now
-
-
-def voided_position(event: TimelineEvent) -> str | None:
-    """The position that a void names in its metadata (`{"position": "…"}`); None when it names none."""
-    named = bytes(_names(event.metadata).position)
-    text = msgspec.json.decode(named) if named.startswith(b'"') else None
-    return text if events.is_position(text) else None
 
 
 Order = tuple[str, str, int, str]
@@ -248,21 +188,81 @@ def order(event: TimelineEvent) -> Order:
     )
 
 
-def _folded(newest_first: Iterable[TimelineEvent]) -> Iterator[TimelineEvent]:
-    """The events newest first, those of one microsecond put in the fold's order.
+def _judged(
+    around: Iterable[TimelineEvent], voids: Voids, from_first: bool, to_last: bool
+) -> dict[str, Anomaly | None]:
+    """What is unexpected about the order of events, by position; those it cannot be known of are left out."""
+    microseconds = _by_microsecond(around)
+    complete = microseconds[0 if to_last else 1 : None if from_first else -1]
+    judged: dict[str, Anomaly | None] = {}
+    status = NOTHING if from_first else None
+    for together in reversed(complete):
+        for event in _in_order(together):
+            if not _counts(event, voids):
+                continue
+            kind = _kind(event)
+            if status is not None:
+                is_expected = kind.follows is None or status in kind.follows
+                judged[event.position] = None if is_expected else _unexpected(event, status)
+            status = kind.gives or status
+    return judged
 
-    Table order is exact but for one microsecond, where the digest comes first; so a microsecond's events
-    are taken together, and nothing beyond them is read.
-    """
-    for _, together in groupby(newest_first, key=lambda event: events.prefix_of(event.position)):
-        yield from sorted(together, key=order, reverse=True)
+
+def _odd_by_itself(event: TimelineEvent, now: str, held: set[str] | None) -> Anomaly | None:
+    """What is odd about an event whatever its neighbours are; `held` is what the whole history can name."""
+    if is_future(event, now):
+        return _anomaly(event, "future", f"{event.type} lies in the future; it decides nothing yet")
+    if event.type != VOID:
+        return None
+    void = of_event(event)
+    if void is None:
+        message = "void names no event: its metadata has no `position` and no `event_id` that is one"
+        return _anomaly(event, "void_names_nothing", message)
+    if held is not None and void.names not in held:
+        return _anomaly(event, "void_names_missing", "void names an event that this history does not hold")
+    return None
+
+
+def _counts(event: TimelineEvent, voids: Voids) -> bool:
+    return not is_future(event, voids.now) and voids.voiding(event) is None
+
+
+def _kind(event: TimelineEvent) -> Kind:
+    return KINDS.get(event.type, _ANYTIME)
+
+
+def _newest_first(stretch: Iterable[TimelineEvent]) -> Iterator[TimelineEvent]:
+    for together in _by_microsecond(stretch):
+        yield from reversed(_in_order(together))
+
+
+def _by_microsecond(stretch: Iterable[TimelineEvent]) -> list[list[TimelineEvent]]:
+    groups = groupby(stretch, key=lambda event: events.prefix_of(event.position))
+    return [list(together) for _, together in groups]
+
+
+def _in_order(together: Sequence[TimelineEvent]) -> Sequence[TimelineEvent]:
+    """The events of one microsecond, oldest first."""
+    return sorted(together, key=order) if len(together) > 1 else together
+
+
+def _names_of(whole: Iterable[HistoricEvent]) -> set[str]:
+    """What voids may call the events of a whole history."""
+    held = set()
+    for event in whole:
+        held.add(POSITION + event.position)
+        if event.event_id is not None and event.type != VOID:
+            held.add(EVENT_ID + event.event_id)
+    return held
 
 
 def _anomaly(event: TimelineEvent, code: str, message: str) -> Anomaly:
     return Anomaly(event.position, event.type, code, message)
 
 
-def _unexpected(type_: str, status: str) -> str:
-    if status == NOTHING:
-        return f"{type_} before any event that gives a status"  # others may have come before it
-    return f"{type_} while {status}"
+def _unexpected(event: TimelineEvent, status: str) -> Anomaly:
+    if status == NOTHING:  # others may have come before it
+        message = f"{event.type} before any event that gives a status"
+    else:
+        message = f"{event.type} while {status}"
+    return _anomaly(event, "unexpected_order", message)

@@ -7,7 +7,6 @@ part of what happened; ours takes note itself.
 What has no serial number, quantities of a class above all, is reported as skipped, never dropped silently.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from chalicelib import strict_json
 from chalicelib.domain import events, instants
 from chalicelib.epcis import identifiers, schema, vocabulary
 from chalicelib.epcis.vocabulary import PREFIX
@@ -51,7 +51,7 @@ class _EventError(ValueError):
 
 def decode(text: str) -> Any:
     """JSON with numbers as `msgspec.Raw`, spelled as they were.  Raises ValueError and RecursionError."""
-    return _decoder.decode(text)
+    return strict_json.decode(text)
 
 
 def document_events(document: Any) -> tuple[list[Any], list[Any], str | None]:
@@ -252,19 +252,3 @@ def _occurred_at(event: Mapping[str, Any]) -> str:
     local = datetime.fromisoformat(utc[:17] + ("59" if leap else utc[17:19]))
     spelled = (local - away if sign == "-" else local + away).isoformat()
     return f"{spelled[:17]}{'60' if leap else spelled[17:]}{utc[19:-1]}{offset if away else 'Z'}"
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return members
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-_decoder = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_int=msgspec.Raw, parse_float=msgspec.Raw, parse_constant=_no_constant
-)

@@ -2,26 +2,30 @@
 
 Decoding runs on this thread while requests of 25 items are in flight on others; nothing here depends on
 the order of arrival, because an event's key is its content.  Decoding runs only so far ahead, so that a
-batch of 10,000 records takes no more memory than its records.  A batch's outcome never hides a record: what
-is neither stored nor quarantined when time is up is `unfinished`, and the earliest of those is where
-Lambda resumes.
+batch of 10,000 records takes no more memory than its records.  A void is stored once its marker is, too,
+which is written after it: a batch without voids makes no request for that, and one with some makes one for
+25 of them.  A batch's outcome never hides a record: what is neither stored nor quarantined when time is up
+is `unfinished`, and the earliest of those is where Lambda resumes.
 """
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 import msgspec
 
 from chalicelib.deadline import Deadline
-from chalicelib.domain import events
+from chalicelib.domain.voids import VOID
 from chalicelib.errors import RecordError, StorageError, UnavailableError, UnfinishedBatchError
 from chalicelib.ingest.poison import PoisonPills
 from chalicelib.ingest.writers import Writers, completed_within
+from chalicelib.stream import records as stream_records
 from chalicelib.stream.records import Record
-from chalicelib.tables import history
-from chalicelib.tables.history import History, Item, Written
+from chalicelib.tables import history, items
+from chalicelib.tables.history import History, Written
+from chalicelib.tables.items import Item
+from chalicelib.tables.markers import Marker, marker_of
 from chalicelib.tables.quarantine import Case, Quarantine
 
 #: Requests that may wait or be in flight before decoding waits for the oldest: more than there are threads,
@@ -52,14 +56,15 @@ def ingest(
     quarantine: Quarantine,
     deadline: Deadline,
     writers: Writers,
+    cases: Mapping[str, int] | None = None,
 ) -> Outcome:
     """Give every record its place, or name it as unfinished once the deadline has passed.
 
     Records come in the stream's order: of those that are left for lack of time only the first is looked at,
-    because Lambda delivers the others again with it.  Raises nothing for a record or for DynamoDB; a bug of
-    ours escapes, after the requests in flight.
+    because Lambda delivers the others again with it.  `cases` goes to PoisonPills.  Raises nothing for a
+    record or for DynamoDB; a bug of ours escapes, after the requests in flight.
     """
-    batch = _Batch(history_table, quarantine, deadline, writers)
+    batch = _Batch(history_table, quarantine, deadline, writers, PoisonPills(cases or {}))
     try:
         for record in records:
             if deadline.remaining_s() <= 0:
@@ -91,7 +96,12 @@ class _Batch:
     """The state of one `ingest`: what waits for a request, and what is in flight."""
 
     def __init__(
-        self, history_table: History, quarantine: Quarantine, deadline: Deadline, writers: Writers
+        self,
+        history_table: History,
+        quarantine: Quarantine,
+        deadline: Deadline,
+        writers: Writers,
+        pills: PoisonPills,
     ) -> None:
         self._history = history_table
         self._quarantine = quarantine
@@ -101,16 +111,18 @@ class _Batch:
         self._keys: set[tuple[str, str]] = set()
         self._records: list[Record] = []  # of the next request
         self._items: list[Item] = []
+        self._voids: list[Record] = []  # that are in the table, and whose markers are not
+        self._markers: list[Marker] = []
         self._writes: deque[_Write] = deque()
         self._calls: list[Future[Any]] = []  # all that may still be in flight
-        self._pills = PoisonPills()
+        self._pills = pills
         self._puts: list[tuple[Record, RecordError, Future[bool]]] = []
 
     def add(self, record: Record) -> None:
         self._outcome.records += 1
         try:
-            event = events.decode(record.data)
-            item = history.to_item(event, record.arrived_at_ms)
+            event = stream_records.decode(record)
+            item = items.to_item(event, record.arrived_at_ms)
         except RecordError as exc:
             self._pills.add(record, exc)
             return
@@ -122,7 +134,7 @@ class _Batch:
         self._records.append(record)
         self._items.append(item)
         if len(self._items) == history.MAX_BATCH_ITEMS:
-            self._send()
+            self._send_events()
 
     def leave(self, record: Record) -> None:
         self._outcome.records += 1
@@ -130,14 +142,16 @@ class _Batch:
 
     def finish(self) -> Outcome:
         if self._items:
-            self._send()
+            self._send_events()
         # After the events, so that a quarantine that does not answer cannot hold them up.
         for record, error in self._pills:
             if self._deadline.remaining_s() > 0:
                 self._quarantine_record(record, error)
             else:
                 self._outcome.unfinished.append(record)
-        while self._writes:
+        while self._writes or self._markers:
+            if not self._writes:
+                self._send_markers()
             self._take_oldest()
         for record, error, put in self._puts:
             if completed_within(put, self._deadline.patience_s()) and put.result():
@@ -150,13 +164,21 @@ class _Batch:
         """Wait for what is in flight: a sandbox is frozen between invocations, its sockets with it."""
         self._writers.wait(self._calls, self._deadline.patience_s())
 
-    def _send(self) -> None:
-        if len(self._writes) == REQUESTS_AHEAD:
+    def _send_events(self) -> None:
+        while len(self._writes) >= REQUESTS_AHEAD:
             self._take_oldest()
-        items, self._items = self._items, []
+        waiting, self._items = self._items, []
         records, self._records = self._records, []
-        result = self._writers.submit(self._history.write, items, self._deadline)
-        self._writes.append(_Write(records, items, result))
+        self._send(records, waiting)
+
+    def _send_markers(self) -> None:
+        waiting, self._markers = self._markers, []
+        records, self._voids = self._voids, []
+        self._send(records, waiting)
+
+    def _send(self, records: list[Record], waiting: Sequence[Item | Marker]) -> None:
+        result = self._writers.submit(self._history.write, waiting, self._deadline)
+        self._writes.append(_Write(records, waiting, result))
         self._calls.append(result)
 
     def _take_oldest(self) -> None:
@@ -177,10 +199,22 @@ class _Batch:
         for index, refusal in written.refused:
             elsewhere.add(index)
             self._quarantine_record(write.records[index], refusal)
-        outcome.stored += len(write.items) - len(elsewhere)
         for index, item in enumerate(write.items):
-            if index not in elsewhere:
-                outcome.types[item.type.S] = outcome.types.get(item.type.S, 0) + 1
+            if index in elsewhere:
+                continue
+            type_ = item.type.S if isinstance(item, Item) else VOID
+            if type_ == VOID and (marker := marker_of(item)) is not None:
+                self._mark(write.records[index], marker)
+                continue
+            outcome.stored += 1
+            outcome.types[type_] = outcome.types.get(type_, 0) + 1
+
+    def _mark(self, record: Record, marker: Marker) -> None:
+        """The record's void is in the table; it is stored once this is, too."""
+        self._voids.append(record)
+        self._markers.append(marker)
+        if len(self._markers) == history.MAX_BATCH_ITEMS:
+            self._send_markers()
 
     def _quarantine_record(self, record: Record, error: RecordError) -> None:
         case = case_of(record, error.reason, str(error))
@@ -193,7 +227,7 @@ class _Write(NamedTuple):
     """A request in flight, and the records behind its items."""
 
     records: list[Record]
-    items: list[Item]
+    items: Sequence[Item | Marker]
     result: Future[Written]
 
 

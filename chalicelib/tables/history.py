@@ -2,7 +2,8 @@
 
 The only module that knows its attributes and keys.  A product's history is a grow-only set and an event's
 key is its content, so a write needs no condition and no read: writing the same event again writes the same
-item, and two different events never share a key.
+item, and two different events never share a key.  Behind the events of a product stand the markers of its
+voids (markers.py); a Query of events ends before them.
 """
 
 from collections.abc import Sequence
@@ -12,21 +13,19 @@ import msgspec
 
 from chalicelib.deadline import Deadline
 from chalicelib.domain.events import Event
+from chalicelib.domain.voids import Void
 from chalicelib.errors import RefusedItemError, StorageError
 from chalicelib.raw_call import RawCall
+from chalicelib.tables import markers
 from chalicelib.tables.errors import translated
+from chalicelib.tables.items import Item, Number, Text
+from chalicelib.tables.markers import Marker
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
 
 #: Items in one BatchWriteItem (DynamoDB API reference).  At 400 KB an item they stay below its 16 MB.
 MAX_BATCH_ITEMS = 25
-
-#: The largest item DynamoDB keeps: names and values, in UTF-8 bytes (DynamoDB developer guide, "Limits").
-MAX_ITEM_BYTES = 400 * 1024
-
-#: At least this much a number takes.  Too little on purpose: what is near the limit DynamoDB decides.
-_NUMBER_BYTES = 1
 
 
 class StoredEvent(Event, frozen=True, kw_only=True, gc=False):
@@ -46,6 +45,13 @@ class Page(msgspec.Struct, frozen=True, gc=False):
     last_read: str | None
 
 
+class Marked(msgspec.Struct, frozen=True, gc=False):
+    """The voids that a product has markers of; `are_all` is False where one Query does not hold them."""
+
+    voids: list[Void]
+    are_all: bool
+
+
 class Written(msgspec.Struct, gc=False):
     """What became of the items of one write, by index into what was given."""
 
@@ -55,36 +61,30 @@ class Written(msgspec.Struct, gc=False):
     last_error: StorageError | None = None
 
 
-class _Text(msgspec.Struct, gc=False):
-    S: str
-
-
-class _Number(msgspec.Struct, gc=False):
-    N: str
-
-
-class Item(msgspec.Struct, kw_only=True, omit_defaults=True, gc=False):
-    """The item that holds an event, in DynamoDB's JSON.
-
-    A struct and not a dict of dicts: a tenth of the memory, and nothing for the garbage collector.
-    """
-
-    serial: _Text
-    position: _Text
-    type: _Text
-    occurred_at: _Text
-    metadata: _Text
-    recorded_at: _Number
-    event_id: _Text | None = None
-    source: _Text | None = None
-
-
 class _Key(msgspec.Struct, gc=False):
-    position: _Text
+    position: Text
+
+
+_NO_TEXT = Text("")
+
+
+class _Row(msgspec.Struct, gc=False):
+    """An item as a Query gives it: an event, or what stands behind the events."""
+
+    serial: Text
+    position: Text
+    type: Text = _NO_TEXT
+    occurred_at: Text = _NO_TEXT
+    metadata: Text = _NO_TEXT
+    recorded_at: Number = Number("0")
+    event_id: Text | None = None
+    source: Text | None = None
+    names: Text | None = None
+    why: Text | None = None
 
 
 class _Answer(msgspec.Struct, gc=False):
-    items: list[Item] = msgspec.field(name="Items")
+    items: list[_Row] = msgspec.field(name="Items")
     last: _Key | None = msgspec.field(name="LastEvaluatedKey", default=None)
 
 
@@ -106,31 +106,6 @@ class _BatchAnswer(msgspec.Struct, gc=False):
 _batch_answer = msgspec.json.Decoder(_BatchAnswer).decode
 
 
-def to_item(event: Event, recorded_at_ms: int) -> Item:
-    """The item that holds an event.
-
-    Raises RefusedItemError when it is larger than any item can be, without asking DynamoDB: 25 such items
-    would break the request's own limit and take their neighbours with them.
-    """
-    item = Item(
-        serial=_Text(event.serial),
-        position=_Text(event.position),
-        type=_Text(event.type),
-        occurred_at=_Text(event.occurred_at),
-        metadata=_Text(event.metadata),
-        recorded_at=_Number(str(recorded_at_ms)),
-        event_id=None if event.event_id is None else _Text(event.event_id),
-        source=None if event.source is None else _Text(event.source),
-    )
-    if (len(event.metadata) + len(event.occurred_at)) * 4 > MAX_ITEM_BYTES // 2:
-        size = _item_bytes(item)
-        if size > MAX_ITEM_BYTES:
-            raise RefusedItemError(
-                "too_large", f"the item would have {size} bytes, DynamoDB keeps {MAX_ITEM_BYTES}"
-            )
-    return item
-
-
 class History:
     """The history table behind a low-level DynamoDB client."""
 
@@ -139,7 +114,7 @@ class History:
         self._batch_write = RawCall(client, "BatchWriteItem", {"RequestItems": {}})
         self._query = RawCall(client, "Query", {"TableName": table})
 
-    def write(self, items: Sequence[Item], deadline: Deadline) -> Written:
+    def write(self, items: Sequence[Item | Marker], deadline: Deadline) -> Written:
         """Write up to 25 items with different keys, trying until the deadline.
 
         What DynamoDB leaves unprocessed is sent again; an item it refuses is found by halving and the rest
@@ -149,7 +124,9 @@ class History:
         self._write(items, list(range(len(items))), deadline, written)
         return written
 
-    def _write(self, items: Sequence[Item], pending: list[int], deadline: Deadline, written: Written) -> None:
+    def _write(
+        self, items: Sequence[Item | Marker], pending: list[int], deadline: Deadline, written: Written
+    ) -> None:
         for _ in deadline.attempts():
             try:
                 pending = self._put([items[index] for index in pending], pending)
@@ -168,7 +145,7 @@ class History:
             written.throttled_requests += 1
         written.unfinished += pending
 
-    def _put(self, items: Sequence[Item], indices: list[int]) -> list[int]:
+    def _put(self, items: Sequence[Item | Marker], indices: list[int]) -> list[int]:
         """One BatchWriteItem; the indices of the items it left unprocessed."""
         puts = [{"PutRequest": {"Item": item}} for item in items]
         with translated():
@@ -182,6 +159,30 @@ class History:
             for index, item in zip(indices, items, strict=True)
             if (item.serial.S, item.position.S) in left
         ]
+
+    def newest(self, serial: str, limit: int) -> tuple[Page, Marked]:
+        """The newest `limit` events of a product, and its voids.  Raises StorageError.
+
+        One Query where the product has no voids, because markers would come first in it; otherwise one more
+        for the events whose places markers have taken, and one for markers where they have taken all.
+        """
+        rows, last = self._ask(serial, limit, newest_first=True)
+        page = Page([_from_row(row) for row in rows if not markers.is_behind(row.position.S)], last)
+        marked = Marked(_marked(rows), are_all=True)
+        taken = len(rows) - len(page.events)
+        if not taken or last is None:
+            return page, marked
+        if not page.events:
+            return self.page(serial, limit=limit), self.voids(serial)
+        if len(rows) < limit:  # cut off at 1 MB
+            return page, marked
+        rest = self.page(serial, limit=taken, after=last)
+        return Page(page.events + rest.events, rest.last_read), marked
+
+    def voids(self, serial: str) -> Marked:
+        """A product's voids, from one Query of its markers.  Raises StorageError."""
+        rows, last = self._ask(serial, None, within=(markers.BEHIND, markers.BEHIND_ALL))
+        return Marked(_marked(rows), are_all=last is None)
 
     def page(
         self,
@@ -200,14 +201,31 @@ class History:
         the position to go on behind.  With `type_` the limit counts what was read, not what matched.
         Raises StorageError.
         """
+        # A position is an instant and more, so BETWEEN leaves `until` itself out.
+        within = (since or "0", until or markers.BEHIND)
+        rows, last = self._ask(
+            serial, limit, newest_first=newest_first, within=within, type_=type_, after=after
+        )
+        return Page([_from_row(row) for row in rows], last)
+
+    def _ask(
+        self,
+        serial: str,
+        limit: int | None,
+        *,
+        newest_first: bool = False,
+        within: tuple[str, str] | None = None,
+        type_: str | None = None,
+        after: str | None = None,
+    ) -> tuple[list[_Row], str | None]:
+        """The items of one Query, and the position to go on behind; None when there are no more."""
         names = {"#serial": "serial"}
         values: dict[str, Any] = {":serial": {"S": serial}}
         condition = "#serial = :serial"
-        if since is not None or until is not None:
-            # A position is an instant and more, so BETWEEN leaves `until` itself out.
+        if within is not None:
             names["#position"] = "position"
-            values |= {":since": {"S": since or "0"}, ":until": {"S": until or "9"}}
-            condition += " AND #position BETWEEN :since AND :until"
+            values |= {":first": {"S": within[0]}, ":last": {"S": within[1]}}
+            condition += " AND #position BETWEEN :first AND :last"
         query: dict[str, Any] = {
             "TableName": self._table,
             "KeyConditionExpression": condition,
@@ -225,26 +243,22 @@ class History:
             query["ExclusiveStartKey"] = {"serial": {"S": serial}, "position": {"S": after}}
         with translated():
             answer = _answer(self._query(query))
-        last = answer.last
-        return Page([_from_item(item) for item in answer.items], last.position.S if last else None)
+        return answer.items, answer.last.position.S if answer.last else None
 
 
-def _from_item(item: Item) -> StoredEvent:
+def _marked(rows: Sequence[_Row]) -> list[Void]:
+    found = (markers.marked_void(row.position.S, row.names, row.why) for row in rows)
+    return [void for void in found if void is not None]
+
+
+def _from_row(row: _Row) -> StoredEvent:
     return StoredEvent(
-        serial=item.serial.S,
-        type=item.type.S,
-        occurred_at=item.occurred_at.S,
-        event_id=None if item.event_id is None else item.event_id.S,
-        source=None if item.source is None else item.source.S,
-        metadata=item.metadata.S,
-        position=item.position.S,
-        recorded_at_ms=int(item.recorded_at.N),
+        serial=row.serial.S,
+        type=row.type.S,
+        occurred_at=row.occurred_at.S,
+        event_id=None if row.event_id is None else row.event_id.S,
+        source=None if row.source is None else row.source.S,
+        metadata=row.metadata.S,
+        position=row.position.S,
+        recorded_at_ms=int(row.recorded_at.N),
     )
-
-
-def _item_bytes(item: Item) -> int:
-    size = 0
-    for name, value in msgspec.to_builtins(item).items():
-        ((kind, text),) = value.items()
-        size += len(name) + (_NUMBER_BYTES if kind == "N" else len(text.encode()))
-    return size

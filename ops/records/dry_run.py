@@ -1,4 +1,4 @@
-"""Tables that keep nothing, for a dry run: what is done with records is done by the code that really does it.
+"""Tables that keep nothing, so that a dry run runs the code of the real one.
 
 What only DynamoDB could refuse counts as done.
 """
@@ -7,7 +7,9 @@ from collections.abc import Sequence
 
 from chalicelib.deadline import Deadline
 from chalicelib.tables.cases import Case
-from chalicelib.tables.history import History, Item, Written
+from chalicelib.tables.history import History, Written
+from chalicelib.tables.items import Item
+from chalicelib.tables.markers import Marker
 from chalicelib.tables.quarantine import Quarantine
 
 
@@ -17,8 +19,8 @@ class NoHistory(History):
     def __init__(self) -> None:
         """No client: there is nothing to talk to."""
 
-    def write(self, items: Sequence[Item], deadline: Deadline) -> Written:
-        """As if every item were written."""
+    def write(self, items: Sequence[Item | Marker], deadline: Deadline) -> Written:
+        """Return that every item is written."""
         return Written(unfinished=[], refused=[])
 
 
@@ -29,5 +31,5 @@ class NoQuarantine(Quarantine):
         """No client: there is nothing to talk to."""
 
     def put_patiently(self, case: Case, deadline: Deadline) -> bool:
-        """As if the record were set aside."""
+        """Return that the record is quarantined."""
         return True

@@ -53,7 +53,7 @@ def on_the_stream(stream: Stream) -> list[tuple[bytes, str]]:
 
 def store(data: bytes) -> None:
     """Have the history hold this event already."""
-    from chalicelib.tables.history import to_item
+    from chalicelib.tables.items import to_item
 
     written = wiring.history().write([to_item(events.decode(data), 1)], Deadline(60))
     assert not written.unfinished

@@ -13,9 +13,9 @@ from chalicelib.deadline import Deadline
 from chalicelib.domain import events
 from chalicelib.errors import UnavailableError
 from chalicelib.raw_call import RawCall
-from chalicelib.tables import history as table
 from chalicelib.tables.errors import translated
 from chalicelib.tables.history import History
+from chalicelib.tables.items import to_item
 from tests.support import faults
 from tests.support.lambda_events import wire
 
@@ -30,9 +30,7 @@ EVENTS = [
 @pytest.fixture
 def client(module_stage: str) -> Any:
     client = boto3.client("dynamodb", config=Config(retries={"mode": "standard", "total_max_attempts": 2}))
-    History(client, settings.history_table()).write(
-        [table.to_item(each, 17) for each in EVENTS], Deadline(60)
-    )
+    History(client, settings.history_table()).write([to_item(each, 17) for each in EVENTS], Deadline(60))
     return client
 
 

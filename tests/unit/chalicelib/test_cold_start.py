@@ -13,19 +13,20 @@ import pytest
 
 from benchmarks.harness import dataset, measure
 from cli.paths import ROOT
+from tests.support.waiting import PATIENCE_S
 
 #: What botocore brings for a client, and cannot do without.
 BOTOCORE = {"botocore", "certifi", "dateutil", "jmespath", "six", "urllib3"}
 RUNTIME = {"chalice", "msgspec", "typing_extensions", "aws_lambda_powertools", *BOTOCORE}
 
-COMMON = {"deadline", "errors", "raw_call", "settings", "text", "wiring"}
-TABLES = {f"tables.{name}" for name in ("history", "errors")}
+COMMON = {"deadline", "errors", "raw_call", "settings", "strict_json", "text", "wiring"}
+TABLES = {f"tables.{name}" for name in ("history", "errors", "items", "markers")}
 TELEMETRY = {f"telemetry.{name}" for name in ("logs", "metrics", "tracing")}
-DOMAIN = {f"domain.{name}" for name in ("events", "instants", "lifecycle")}
+DOMAIN = {f"domain.{name}" for name in ("events", "instants", "lifecycle", "voids")}
 STORING = {
     *COMMON | TABLES | TELEMETRY | DOMAIN,
     *("cpu_affinity", "ingest.batch", "ingest.poison", "ingest.writers"),
-    *("stream.kpl", "stream.records", "tables.cases", "tables.quarantine"),
+    *("stream.kpl", "stream.protobuf", "stream.records", "tables.cases", "tables.quarantine"),
 }
 READING = {
     *COMMON | TABLES | TELEMETRY | DOMAIN,
@@ -40,6 +41,7 @@ READING = {
             "responses",
             "routes",
             "views",
+            "walk",
         )
     ),
 }
@@ -65,7 +67,7 @@ def imported(script: str, argument: str, url: str = "http://127.0.0.1:1") -> tup
         env=measure.child_environment(url),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     _, said, names = ran.stderr.rpartition("imported: ")
     assert said, ran.stderr

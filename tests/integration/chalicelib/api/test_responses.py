@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from chalicelib.api import negotiation
 from chalicelib.errors import NotAcceptableError
-from chalicelib.tables.history import History, Page
+from chalicelib.tables.history import History
 from cli.paths import ROOT
 from tests.support.api_client import at, keep, notes, refusal
 from tests.support.lambda_events import wire
@@ -164,6 +164,39 @@ def test_csv_comes_page_by_page_and_holds_everything(client: Client) -> None:
     assert last["metadata"] == text
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/products/SN%3A1", "SN_1-part-50-events.json"),
+        ("/products/SN%3A1?format=epcis", "SN_1-part-50-events.jsonld"),
+        ("/products/SN%3A1/events?limit=1000&format=csv", "SN_1.csv"),
+        ("/products/SN%3A1/events?limit=1000&format=ndjson&order=asc", "SN_1.ndjson"),
+        ("/products/SN%3A1/events?limit=60&format=epcis", "SN_1.jsonld"),
+        ("/products/SN%3A1/events?limit=60&format=json", "SN_1.json"),
+        ("/products/SN%3A1/events?limit=59&format=csv", "SN_1-part-59-events.csv"),
+        ("/products/SN%3A1/events?type=note&limit=1000&format=csv", "SN_1-part-60-events.csv"),
+        ("/products/SN%3A1/events?since=2026-01-01T00:00:50Z&format=json", "SN_1-part-10-events.json"),
+    ],
+)
+def test_an_answer_is_named_after_its_product_and_says_when_it_is_a_part(
+    client: Client, path: str, name: str
+) -> None:
+    keep(client, *notes(60, "SN:1"))
+
+    assert client.http.get(path).headers["Content-Disposition"] == f'inline; filename="{name}"'
+
+
+def test_the_last_page_is_a_part_and_a_page_for_people_is_no_file(client: Client) -> None:
+    keep(client, *notes(60))
+
+    *_, last = linked(client, "/products/SN-1/events?limit=59", "text/csv")
+    assert 'filename="SN-1-part-1-events.csv"' in last.headers["Content-Disposition"]
+    assert (
+        "Content-Disposition"
+        not in client.http.get("/products/SN-1", headers={"Accept": "text/html"}).headers
+    )
+
+
 def test_ndjson_lines_say_it_all(client: Client) -> None:
     keep(client, *notes(30))
 
@@ -241,6 +274,23 @@ def test_a_long_history_costs_no_more_to_open_than_a_short_one(client: Client, a
     assert reads(client, "/products/LONG", accept) == [51]
 
 
+@pytest.mark.parametrize(("voids", "read"), [(0, [51]), (1, [51, 1]), (50, [51, 50]), (51, [51, 51, 51])])
+def test_a_product_with_voids_costs_one_query_more(client: Client, voids: int, read: list[int]) -> None:
+    """And a third one where their markers leave no room for events in the first."""
+    named = [{"position": f"2025-01-01T00:00:00.000000Z#{n:032x}"} for n in range(voids)]
+    keep(client, *notes(60), wire("SN-1", "production", at(100)))
+    keep(client, *(wire("SN-1", "void", at(n), metadata=each) for n, each in enumerate(named)))
+
+    assert reads(client, "/products/SN-1", "application/json") == read
+    assert len(client.http.get("/products/SN-1").json_body["history"]) == 50
+
+
+def test_a_short_history_with_voids_costs_one_query(client: Client) -> None:
+    keep(client, wire("SN-1", "production"), wire("SN-1", "void", at(1), metadata={"event_id": "e"}))
+
+    assert reads(client, "/products/SN-1", "application/json") == [3]
+
+
 @pytest.mark.parametrize("accept", ["text/csv", "application/x-ndjson", "application/json"])
 def test_a_page_of_events_reads_that_page_wherever_it_lies(client: Client, accept: str) -> None:
     keep(client, *notes(1500))
@@ -255,14 +305,14 @@ def test_a_page_of_events_reads_that_page_wherever_it_lies(client: Client, accep
 def reads(client: Client, path: str, accept: str) -> list[int]:
     """How many items each Query of this request read; without a filter that is what it returns."""
     counted: list[int] = []
-    query = History.page
+    ask = History._ask
 
-    def page(history: History, serial: str, **more: Any) -> Page:
-        answer = query(history, serial, **more)
-        counted.append(len(answer.events))
-        return answer
+    def counting(history: History, *asked: Any, **more: Any) -> Any:
+        rows, last = ask(history, *asked, **more)
+        counted.append(len(rows))
+        return rows, last
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(History, "page", page)
+        patched.setattr(History, "_ask", counting)
         assert client.http.get(path, headers={"Accept": accept}).status_code == 200
     return counted

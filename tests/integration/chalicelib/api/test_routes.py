@@ -239,7 +239,8 @@ def test_a_product_without_history_is_404(client: Client) -> None:
         ),
         (
             "colour=red",
-            "no such parameter 'colour'; expected type, since, until, order, limit, cursor, format",
+            "no such parameter 'colour'; expected type, since, until, order, limit, cursor, format, "
+            "anomalies",
         ),
         ("cursor=", "cursor: not one of ours; start again without it"),
         ("cursor=%FF", "cursor: not one of ours; start again without it"),

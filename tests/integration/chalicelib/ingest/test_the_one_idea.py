@@ -1,5 +1,6 @@
-"""The same set of accepted events gives the same table, however they arrive."""
+"""The same set of accepted events gives the same table, markers of voids included, however they arrive."""
 
+from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
@@ -8,9 +9,18 @@ from chalice.test import Client
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from chalicelib import wiring
+from chalicelib.deadline import Deadline
+from chalicelib.domain import events
+from chalicelib.domain.voids import of_event
+from chalicelib.tables.items import to_item
 from tests.support.lambda_events import batch, wire
 
-Way = list[list[int]]  # batches of indices into the events
+Way = list[
+    tuple[list[int], bool]
+]  # batches of indices into the events, and whether a worker dies on it first
+
+NAMED = events.decode(wire("A", "theft")).position
 
 event = st.fixed_dictionaries(
     {
@@ -23,20 +33,32 @@ event = st.fixed_dictionaries(
     },
     optional={"event_id": st.sampled_from(["1", "2"])},
 )
+void = st.fixed_dictionaries(
+    {
+        "serial": st.sampled_from(["A", "B"]),
+        "type": st.just("void"),
+        "occurred_at": st.sampled_from(["2026-01-01T00:00:00Z", "2025-01-01T00:00:00Z"]),
+        "metadata": st.sampled_from(
+            [{"position": NAMED}, {"event_id": "1"}, {"event_id": "1", "why": "twice"}, {"position": "?"}, {}]
+        ),
+    },
+)
 
 
 @st.composite
 def arrivals(draw: st.DrawFn) -> tuple[list[bytes], Way, Way]:
     """Some events, some invalid, and two ways in which each arrives at least once."""
     data = draw(
-        st.lists(event.map(lambda fields: wire(**fields)) | st.just(b"not json"), min_size=1, max_size=60)
+        st.lists(
+            (event | void).map(lambda fields: wire(**fields)) | st.just(b"not json"), min_size=1, max_size=60
+        )
     )
 
     def way() -> Way:
         indices = list(range(len(data))) + draw(st.lists(st.integers(0, len(data) - 1), max_size=20))
         indices = draw(st.permutations(indices))
         cuts = sorted(draw(st.sets(st.integers(1, len(indices)), max_size=4)) | {0, len(indices)})
-        return [indices[start:end] for start, end in pairwise(cuts)]
+        return [(indices[start:end], draw(st.booleans())) for start, end in pairwise(cuts)]
 
     return data, way(), way()
 
@@ -48,14 +70,16 @@ def test_any_multiset_order_and_split_of_the_same_events_leaves_the_same_table(m
 
     def left_by(client: Client, data: list[bytes], way: Way) -> dict[tuple[str, str], dict[str, Any]]:
         """What the table holds after the events arrived this way, `recorded_at` aside; then it is empty."""
-        for indices in way:
+        for indices, dies in way:
+            if dies:
+                without_markers(data[index] for index in indices)
             client.lambda_.invoke("process_lifecycle", batch(data[index] for index in indices))
         items = table.scan(ConsistentRead=True)["Items"]
         with table.batch_writer() as writer:
             for item in items:
                 writer.delete_item(Key={"serial": item["serial"], "position": item["position"]})
         for item in items:
-            del item["recorded_at"]
+            item.pop("recorded_at", None)
         return {(item["serial"], item["position"]): item for item in items}
 
     @settings(max_examples=100)
@@ -65,13 +89,20 @@ def test_any_multiset_order_and_split_of_the_same_events_leaves_the_same_table(m
         with Client(app, stage_name="test") as client:
             first = left_by(client, data, one)
             assert left_by(client, data, other) == first
-        assert len(first) == len({position(each) for each in data if each != b"not json"})
+        sent = {event.position + event.serial: event for each in data if (event := decoded(each))}
+        marked = [event for event in sent.values() if of_event(event) is not None]
+        assert len(first) == len(sent) + len(marked)
 
     same_table()
 
 
-def position(data: bytes) -> tuple[str, str]:
-    from chalicelib.domain import events
+def without_markers(sent: Iterable[bytes]) -> None:
+    """What a worker leaves that dies between the events and the markers of a batch."""
+    found = {(event.serial, event.position): event for each in sent if (event := decoded(each))}
+    items = [to_item(event, 1) for event in found.values()]
+    for start in range(0, len(items), 25):
+        wiring.history().write(items[start : start + 25], Deadline(60))
 
-    decoded = events.decode(data)
-    return decoded.serial, decoded.position
+
+def decoded(data: bytes) -> events.Event | None:
+    return events.decode(data) if data != b"not json" else None

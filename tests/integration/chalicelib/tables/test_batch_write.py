@@ -13,22 +13,20 @@ from chalicelib import settings as names
 from chalicelib.deadline import Deadline
 from chalicelib.domain import events
 from chalicelib.errors import UnavailableError
-from chalicelib.tables import history
 from chalicelib.tables.history import History
+from chalicelib.tables.items import Item, to_item
 from tests.support import faults
 from tests.support.lambda_events import wire
 
 
-def items(metadata: list[dict[str, Any]]) -> list[history.Item]:
+def items(metadata: list[dict[str, Any]]) -> list[Item]:
     return [
-        history.to_item(
-            events.decode(wire(metadata=each, event_id=str(n), source="plant")), 1790000000000 + n
-        )
+        to_item(events.decode(wire(metadata=each, event_id=str(n), source="plant")), 1790000000000 + n)
         for n, each in enumerate(metadata)
     ]
 
 
-def for_boto3(item: history.Item) -> dict[str, Any]:
+def for_boto3(item: Item) -> dict[str, Any]:
     """The item as somebody would give it to plain boto3."""
     given: dict[str, Any] = msgspec.to_builtins(item)
     return given

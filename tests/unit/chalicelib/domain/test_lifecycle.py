@@ -1,15 +1,16 @@
-"""What a history says: status, anomalies, voids."""
+"""What a history says: status and anomalies.  What voids take out is in test_voids.py."""
 
-import json
+from collections.abc import Iterator, Sequence
 from itertools import permutations
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from chalicelib.domain import events, lifecycle
+from chalicelib.domain.voids import Voids
+from tests.support import whole_history
 from tests.support.lambda_events import wire
+from tests.support.whole_history import microseconds, voids_of
 
 NOW = "2026-06-01T00:00:00.000000Z"
 
@@ -27,18 +28,34 @@ def life(*types: str) -> list[events.Event]:
     return [event(type, day(number)) for number, type in enumerate(types, start=1)][::-1]
 
 
-def status(newest_first: list[events.Event]) -> tuple[str, str | None]:
-    found = lifecycle.determine_status(newest_first, NOW)
-    return found.status, found.since
+def status(history: Sequence[events.Event], now: str = NOW) -> tuple[str, str | None] | None:
+    return whole_history.status(history, now)
 
 
 def in_table_order(*history: events.Event) -> list[events.Event]:
-    return sorted(history, key=lambda each: each.position, reverse=True)
+    return whole_history.in_table_order(history)
 
 
-def odd(newest_first: list[events.Event], before: events.Event | None = None) -> list[tuple[str, str]]:
-    found = lifecycle.read(newest_first, before, NOW).anomalies
-    return [(anomaly.type, anomaly.code) for anomaly in found]
+def read(
+    shown: Sequence[events.Event],
+    around: Sequence[events.Event] | None = None,
+    *,
+    from_first: bool = True,
+    to_last: bool = True,
+    is_whole: bool = False,
+) -> lifecycle.Reading:
+    return lifecycle.read(
+        shown,
+        around or shown,
+        voids_of(around or shown, NOW),
+        from_first=from_first,
+        to_last=to_last,
+        is_whole=is_whole,
+    )
+
+
+def odd(newest_first: list[events.Event], is_whole: bool = True) -> list[tuple[str, str]]:
+    return [(each.type, each.code) for each in read(newest_first, is_whole=is_whole).anomalies]
 
 
 @pytest.mark.parametrize(
@@ -58,125 +75,86 @@ def test_the_newest_event_that_gives_a_status_decides(type_: str, gives: str) ->
     assert status(life("production", type_, "service", "note", "warranty", "repainting")) == (gives, day(2))
 
 
-def test_a_history_without_a_status_is_unknown() -> None:
-    assert status(life("note", "repainting")) == ("unknown", None)
-    assert status([]) == ("unknown", None)
+def test_events_that_give_no_status_give_no_answer() -> None:
+    assert status(life("note", "repainting")) is None
+    assert status([]) is None
 
 
 def test_the_walk_stops_at_its_first_answer() -> None:
-    def newest_first():  # type: ignore[no-untyped-def]
-        yield from life("production", "retirement")
+    def newest_first() -> Iterator[list[events.Event]]:
+        yield from microseconds(life("production", "retirement"))
         pytest.fail("read further than the answer")
 
-    assert lifecycle.determine_status(newest_first(), NOW).status == "retired"
+    found = lifecycle.determine_status(newest_first(), Voids(NOW))
+
+    assert found is not None
+    assert found.status == "retired"
 
 
 @pytest.mark.parametrize("order", list(permutations(["production", "serialization", "theft", "void"])))
 def test_at_one_instant_the_lifecycles_own_order_decides(order: tuple[str, ...]) -> None:
     history = in_table_order(*(event(type) for type in order))
 
-    assert status(history)[0] == "stolen"
+    assert status(history) == ("stolen", "2026-01-01T00:00:00Z")
 
 
 def test_digits_beyond_the_microsecond_order_events_of_one_microsecond() -> None:
     later = event("production", "2026-01-01T00:00:00.0000009Z")
     earlier = event("theft", "2026-01-01T00:00:00.00000088+00:00")
 
-    assert status(in_table_order(later, earlier))[0] == "produced"
+    assert status(in_table_order(later, earlier)) == ("produced", later.occurred_at)
 
 
 def test_an_event_from_the_future_is_odd_and_decides_nothing_until_its_time_comes() -> None:
     history = in_table_order(event("theft", "2026-06-01T00:00:00.000001Z"), *life("production", "inventory"))
 
-    assert status(history)[0] == "in_inventory"
+    assert status(history) == ("in_inventory", day(2))
     assert odd(history) == [("theft", "future")]
-    assert lifecycle.determine_status(history, "2026-06-01T00:00:00.000001Z").status == "stolen"
+    assert status(history, "2026-06-01T00:00:00.000001Z") == ("stolen", history[0].occurred_at)
 
 
-def test_a_void_takes_its_event_out_and_both_stay_visible() -> None:
+def test_an_event_that_is_taken_out_decides_nothing() -> None:
     theft = event("theft", day(3))
     void = event("void", day(4), position=theft.position)
     history = in_table_order(void, theft, *life("production", "inventory"))
 
     assert status(history) == ("in_inventory", day(2))
-    assert lifecycle.read(history, None, NOW).voided_by == {theft.position: void.position}
     assert odd(history) == []
 
 
-def test_a_void_of_a_void_brings_the_event_back() -> None:
-    theft = event("theft", day(3))
-    void = event("void", day(4), position=theft.position)
-    undo = event("void", day(5), position=void.position)
-    history = in_table_order(undo, void, theft, *life("production", "inventory"))
-
-    assert status(history) == ("stolen", day(3))
-    assert lifecycle.read(history, None, NOW).voided_by == {void.position: undo.position}
-
-
-def test_a_void_at_its_events_own_instant_counts() -> None:
-    theft = event("theft", day(3))
-    history = in_table_order(theft, event("void", day(3), position=theft.position), *life("production"))
-
-    assert status(history)[0] == "produced"
-
-
-def test_a_void_dated_before_its_event_has_no_effect_and_is_odd() -> None:
-    theft = event("theft", day(4))
-    history = in_table_order(
-        theft, event("void", day(3), position=theft.position), *life("production", "inventory")
-    )
-
-    assert status(history)[0] == "stolen"
-    assert odd(history) == [("void", "void_names_later")]
-
-
-def test_a_future_void_takes_nothing_out_yet() -> None:
-    theft = event("theft", day(3))
-    history = in_table_order(event("void", "2026-07-01T00:00:00Z", position=theft.position), theft)
-
-    assert status(history)[0] == "stolen"
-
-
-@pytest.mark.parametrize("named", [{}, {"position": 7}, {"position": "yesterday"}, {"position": None}])
+@pytest.mark.parametrize(
+    "named",
+    [{}, {"position": 7}, {"position": "yesterday"}, {"position": None}, {"event_id": ""}, {"event_id": 7}],
+)
 def test_a_void_that_names_no_event_is_odd(named: dict[str, object]) -> None:
     history = in_table_order(event("void", day(3), **named), *life("production"))
 
     assert odd(history) == [("void", "void_names_nothing")]
 
 
-def test_a_void_of_an_event_that_the_whole_history_does_not_hold_is_odd() -> None:
+@pytest.mark.parametrize("by", ["position", "event_id"])
+def test_a_void_of_an_event_that_the_whole_history_does_not_hold_is_odd(by: str) -> None:
     elsewhere = event("theft", day(2), product="another")
-    voids = [event("void", day(number), position=elsewhere.position) for number in (3, 4)]
+    named = {"position": elsewhere.position} if by == "position" else {"event_id": "e-1"}
+    voids = [event("void", day(number), **named) for number in (3, 4)]
     history = in_table_order(*voids, *life("production"))
 
     assert odd(history) == [("void", "void_names_missing"), ("void", "void_names_missing")]
-    assert lifecycle.read(history, None, NOW).voided_by == {}
+    assert read(history).voided == {}
+    assert odd(history, is_whole=False) == [], "it may be further back"
 
 
-def test_where_older_events_are_not_shown_a_void_may_name_one_of_them() -> None:
-    theft, before = event("theft", day(2)), event("note", day(3))
-    void = event("void", day(4), position=theft.position)
+def test_a_void_of_an_id_that_only_voids_have_names_an_event_that_is_not_there() -> None:
+    void = events.decode(wire(type="void", event_id="e-1", occurred_at=day(3), metadata={"event_id": "e-1"}))
 
-    assert odd([void], before) == []
-    assert lifecycle.read([void], before, NOW).voided_by == {theft.position: void.position}
+    assert odd(in_table_order(void, *life("production"))) == [("void", "void_names_missing")]
 
 
-@pytest.mark.parametrize("number", ["1e400", "-1e999999", "1" * 5000], ids=["big", "small", "long"])
-def test_a_void_may_hold_numbers_that_no_float_can(number: str) -> None:
-    def holding(at: str, **metadata: object) -> events.Event:
-        sent = wire(type="void", occurred_at=at, metadata=metadata)
-        return events.decode(sent.replace(b'"number"', number.encode()))
+def test_an_event_from_the_future_that_is_taken_out_is_not_odd_any_more() -> None:
+    theft = event("theft", "2026-07-01T00:00:00Z")
+    void = event("void", day(2), position=theft.position)
 
-    theft = event("theft", day(3))
-    history = in_table_order(
-        holding(day(5), position="number"),
-        holding(day(4), position=theft.position, loss="number"),
-        theft,
-        *life("production"),
-    )
-
-    assert status(history) == ("produced", day(1))
-    assert odd(history) == [("void", "void_names_nothing")]
+    assert odd(in_table_order(theft, void, *life("production"))) == []
 
 
 @pytest.mark.parametrize(
@@ -206,21 +184,36 @@ def test_a_void_may_hold_numbers_that_no_float_can(number: str) -> None:
     ],
 )
 def test_what_may_not_follow_is_shown_as_odd(types: tuple[str, ...], anomalies: list[str]) -> None:
-    found = lifecycle.read(life(*types), None, NOW).anomalies
-
-    assert [anomaly.message for anomaly in found] == anomalies
+    assert [anomaly.message for anomaly in read(life(*types)).anomalies] == anomalies
 
 
-def test_the_event_before_those_shown_is_the_context_of_the_oldest() -> None:
-    newest, *_, before = life("theft", "service")
+def test_a_status_before_the_events_shown_is_their_context() -> None:
+    newest, *older = life("note", "theft", "note", "service")
 
-    assert odd([newest], before) == [("service", "unexpected_order")]
+    reading = read([newest], [newest, *older], from_first=False)
+
+    assert [(each.type, each.code) for each in reading.anomalies] == [("service", "unexpected_order")]
+    assert (reading.undetermined, reading.known_after) == (frozenset(), None)
 
 
-def test_without_a_status_before_the_oldest_shown_nothing_is_claimed_about_it() -> None:
-    newest, *_, before = life("note", "service")
+def test_without_a_status_before_the_events_shown_it_is_said_after_which_event_anomalies_are_known() -> None:
+    history = life("note", "theft", "service", "recovery", "service")
 
-    assert odd([newest], before) == []
+    reading = read(history[:3], history[:3], from_first=False)
+
+    recovery, service = history[1], history[2]
+    assert reading.anomalies == []
+    assert reading.undetermined == {recovery.position, service.position}
+    assert reading.known_after == recovery.position
+
+
+def test_of_a_microsecond_that_is_not_read_whole_nothing_is_claimed() -> None:
+    theft, service = event("theft", day(1)), event("service", day(2))
+    history = [service, theft]
+
+    assert read(history, from_first=False).undetermined == {service.position, theft.position}
+    assert read(history, to_last=False).undetermined == {service.position}
+    assert [each.position for each in read(history, to_last=False).anomalies] == [theft.position]
 
 
 def test_an_event_taken_out_is_neither_odd_nor_a_reason_to_be() -> None:
@@ -235,36 +228,16 @@ def test_an_event_taken_out_is_neither_odd_nor_a_reason_to_be() -> None:
     assert odd(history) == [("dealer_registration", "unexpected_order")]
 
 
-known = st.sampled_from([*lifecycle.KINDS, "repainting"])
+def test_where_not_all_voids_are_known_nothing_is_said_to_be_taken_out_or_odd() -> None:
+    history = life("production", "theft", "service")
 
+    reading = lifecycle.read(
+        history, history, Voids(NOW, are_all=False), from_first=True, to_last=True, is_whole=True
+    )
 
-@given(st.lists(st.tuples(known, st.integers(1, 4), st.integers(0, 3)), max_size=12), st.data())
-def test_lazy_and_whole_readings_agree_with_a_fold_from_the_beginning(
-    drawn: list[tuple[str, int, int]], data: st.DataObject
-) -> None:
-    history = [event(type, day(number), n=n) for type, number, n in drawn if type != "void"]
-    for type, number, n in drawn:
-        if type == "void" and history:
-            named = data.draw(st.sampled_from(history))
-            history.append(event("void", day(number), n=n, position=named.position))
-
-    oldest_first = sorted({each.position: each for each in history}.values(), key=lifecycle.order)
-    taken_out: set[str] = set()
-    for each in reversed(oldest_first):
-        if each.type == "void" and each.position not in taken_out:
-            named_position = json.loads(each.metadata)["position"]
-            named_event = next(other for other in history if other.position == named_position)
-            if lifecycle.order(named_event) < lifecycle.order(each):
-                taken_out.add(named_position)
-    expected = "unknown"
-    for each in oldest_first:
-        gives = lifecycle.KINDS[each.type].gives if each.type in lifecycle.KINDS else None
-        if each.position not in taken_out and gives is not None:
-            expected = gives
-
-    newest_first = in_table_order(*{each.position: each for each in history}.values())
-    assert status(newest_first)[0] == expected
-    assert set(lifecycle.read(newest_first, None, NOW).voided_by) == taken_out
+    assert (reading.voided, reading.voids_are_known, reading.anomalies) == ({}, False, [])
+    assert reading.undetermined == {each.position for each in history}
+    assert reading.known_after == history[0].position
 
 
 def test_every_status_that_may_be_followed_is_given_by_some_type() -> None:

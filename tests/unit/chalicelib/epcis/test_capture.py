@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.domain import lifecycle
 from chalicelib.epcis import capture
+from tests.support import whole_history
 from tests.support.stored_events import stored
 
 
@@ -35,12 +35,14 @@ def test_an_error_declaration_takes_the_event_out_that_it_names() -> None:
     )[0].wire
     assert wrong is not None
     assert void is not None
-    history = sorted([stored(wrong), stored(void)], key=lambda event: event.position, reverse=True)
+    history, now = [stored(wrong), stored(void)], "2027-01-01T00:00:00.000000Z"
 
-    reading = lifecycle.read(history, None, "2027-01-01T00:00:00.000000Z")
+    voided = whole_history.reading(history, now).voided
 
-    assert reading.voided_by == {stored(wrong).position: stored(void).position}
-    assert lifecycle.determine_status(history, "2027").status == lifecycle.UNKNOWN
+    assert {position: voiding.by for position, voiding in voided.items()} == {
+        stored(wrong).position: stored(void).position
+    }
+    assert whole_history.status(history, now) is None
 
 
 def test_one_item_in_many_spellings_is_one_product() -> None:

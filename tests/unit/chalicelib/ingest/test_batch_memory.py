@@ -15,7 +15,8 @@ from chalicelib.ingest import batch as ingest
 from chalicelib.ingest.writers import Writers
 from chalicelib.stream.records import Record, from_lambda_event
 from chalicelib.tables.cases import Case
-from chalicelib.tables.history import MAX_BATCH_ITEMS, Item, Written
+from chalicelib.tables.history import MAX_BATCH_ITEMS, Written
+from chalicelib.tables.items import Item
 from tests.support.lambda_events import batch, wire
 
 

@@ -8,7 +8,7 @@ import pytest
 from aws_kinesis_agg.aggregator import RecordAggregator
 
 from chalicelib.domain import events
-from chalicelib.tables import history
+from chalicelib.tables import items
 from ops.planning import capacity
 from producer.lives import lives
 
@@ -26,7 +26,7 @@ def test_write_units_are_of_the_item_which_is_larger_than_the_event(event: int, 
 def test_what_an_item_weighs_more_than_its_event_is_what_real_ones_weigh() -> None:
     differences = []
     for data in lives(500, 50, 7, datetime(2026, 11, 20, tzinfo=timezone.utc)):
-        item = history.to_item(events.decode(data), 1_795_000_000_000)
+        item = items.to_item(events.decode(data), 1_795_000_000_000)
         fields: dict[str, dict[str, str]] = msgspec.to_builtins(item)
         size = sum(len(name) + value_bytes(value) for name, value in fields.items())
         differences.append(size - len(data))
@@ -43,7 +43,7 @@ def value_bytes(value: dict[str, str]) -> int:
 def test_aggregated_records_are_as_large_as_the_library_makes_them(size: int) -> None:
     packing = capacity.aggregated(size)
     aggregator = RecordAggregator()
-    for number in range(packing.events_a_record):
+    for number in range(packing.events_per_record):
         assert aggregator.add_user_record(f"SN-{number:08d}", b"x" * size) is None
     key, _, data = aggregator.clear_and_get().get_contents()
 
@@ -71,5 +71,5 @@ def test_shards_are_counted_by_records_and_by_bytes_with_a_fifth_left_free(
 
 
 def test_a_batch_ends_at_lambdas_limit_of_six_megabytes() -> None:
-    assert capacity.records_an_invocation(500, 1_000) == 500
-    assert capacity.records_an_invocation(500, 24_881) == 6 * 1_048_576 // (33_176 + 532)
+    assert capacity.records_per_invocation(500, 1_000) == 500
+    assert capacity.records_per_invocation(500, 24_881) == 6 * 1_048_576 // (33_176 + 532)

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cli.paths import ROOT
-from local.commands.serve import Home, default_home
+from local.commands.home import Home, default_home
 from local.pipeline import PipelineError
 
 
