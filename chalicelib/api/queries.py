@@ -19,6 +19,9 @@ from chalicelib.text import quoted
 #: The largest page, and the page a caller gets who does not say.
 MAX_LIMIT, DEFAULT_LIMIT = 1000, 100
 
+#: The longest text that a search box takes: a scanned web address may have a long query.
+MAX_SEARCH = 2048
+
 _ORDERS = ("asc", "desc")
 
 # What begins like a serial and may be an EPC: a URN, a GS1 key, an element string without brackets.
@@ -68,7 +71,7 @@ def typed(request: Request) -> str:
         given = unquote(request.uri_params["serial"])
     elif request.query_params and "serial" in request.query_params:
         given = request.query_params["serial"]
-    return given[:200].encode("utf-8", "replace").decode()
+    return given[:MAX_SEARCH].encode("utf-8", "replace").decode()
 
 
 def only(serial: str, position: str) -> str:

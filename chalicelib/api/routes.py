@@ -88,13 +88,13 @@ def product_events(request: Request, serial: str, history: History, now: datetim
 
     query, format_, page = views.first_known(queries.serials_of(unquote(serial)), look_up)
     serial = page.serial
-    if format_ == "html":
-        from chalicelib.api import pages
 
     def following(page: views.EventPage) -> str | None:
         return None if page.following is None else query.following(serial, page.following)
 
     if format_ == "html":
+        from chalicelib.api import pages
+
         there = following(page)
         return responses.respond(
             "html", pages.events(page, query, there, responses.root_reference(request)), there

@@ -82,6 +82,8 @@ def refusal(status: int, message: str, is_product: bool) -> Refusal:
     """
     if status == 400 and message.startswith("serial:"):
         return _NO_SERIAL
+    if status == 400 and message.startswith("EPC:"):
+        return msgspec.structs.replace(_NO_EPC, detail=message)
     if status == 404:
         return _UNKNOWN_PRODUCT if is_product else _NOTHING_HERE
     known = _REFUSALS.get(status)
@@ -99,6 +101,16 @@ _NO_SERIAL = Refusal(
         "A serial number is made of the letters A to Z, large or small, of digits, and of the signs "
         "full stop, hyphen, colon and underscore. It begins with a letter or a digit, has no spaces "
         "inside and is 128 characters long at most.",
+        "What a scanner reads from a label with a GS1 code can be given instead.",
+    ),
+    "search",
+)
+
+_NO_EPC = Refusal(
+    "That does not name one product",
+    (
+        "It looks like a GS1 code or the address of a product, and no single product can be read from it. "
+        "It may have been mistyped, or stand for all products of its kind.",
     ),
     "search",
 )

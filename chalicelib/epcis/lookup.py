@@ -22,7 +22,7 @@ def serials(text: str) -> Iterator[str]:
         try:
             serial = identifiers.serial_of(text)
         except ValueError as exc:
-            raise InvalidRequestError(f"serial: {exc}") from exc
+            raise InvalidRequestError(f"EPC: {exc}") from exc
         yield serial
         yield from _earlier(serial, text)
         return

@@ -54,7 +54,7 @@ def test_the_search_box_leads_to_the_serial_that_an_epc_stands_for(client: Clien
         ("https://id.gs1.org/01/10614141073463/21/S77", "the check digit is 3, expected 4"),
         ("https://id.gs1.org/01/10614141073464", "names a class and has no serial"),
         ("https://id.gs1.org/ARHKVAdpQg5RHA", "a compressed Digital Link has to be written out"),
-        ("(01)10614141073464(21)", "serial: '(01)10614141073464(21)': expected"),
+        ("(01)10614141073464(21)", "EPC: '(01)10614141073464(21)': expected"),
         ("https://a/01/" + "1" * 3000, "at most 2,048 characters, got 3,013"),
         ("S/N", "expected 1 to 128 of A-Z a-z 0-9 . _ : -, a letter or digit first, or an EPC; got 'S/N'"),
     ],

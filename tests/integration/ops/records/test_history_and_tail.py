@@ -104,7 +104,7 @@ def test_the_examples_of_history_work(client: Client, ops: Operator) -> None:
     [
         ("SN-2", EXIT_FAILED, "error: no history for product 'SN-2'"),
         ("S N", EXIT_USAGE, "error: serial: expected 1 to 128"),
-        ("(01)10614141073464", EXIT_USAGE, "error: serial: '(01)10614141073464': names a class"),
+        ("(01)10614141073464", EXIT_USAGE, "error: EPC: '(01)10614141073464': names a class"),
     ],
 )
 def test_what_is_not_there_is_a_sentence(ops: Operator, serial: str, code: int, sentence: str) -> None:
