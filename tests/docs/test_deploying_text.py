@@ -5,13 +5,14 @@ That its commands work is in tests/docs/test_deploying_commands.py.
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from cli.paths import ROOT
 from infra import functions, template
-from tests.support import deploying_project
+from tests.support import deploying_project, package_stage
 from tests.support.deploying_project import commands, section
 
 FUNCTIONS: dict[str, Any] = json.loads(functions.FUNCTIONS.read_text())["Resources"]
@@ -117,7 +118,7 @@ def test_every_command_stands_in_a_section_whose_commands_a_test_runs() -> None:
     sections = re.findall(r"^#+ (.*)$", deploying_project.PAGE, re.M)
     run = {
         name
-        for path in (ROOT / "tests" / "docs").glob("test_deploying*.py")
+        for path in [*ROOT.glob("tests/docs/test_deploying*.py"), Path(package_stage.__file__)]
         for name in re.findall(r'commands\(\s*"(.*?)"', path.read_text())
     }
     programs = (

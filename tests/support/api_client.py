@@ -46,6 +46,17 @@ def follow(client: Client, path: str) -> Iterator[HTTPResponse]:
         here = urljoin(here, following) if following else None
 
 
+def linked(client: Client, path: str, accept: str) -> Iterator[HTTPResponse]:
+    """The pages from this path on, followed by their Link header."""
+    here: str | None = path
+    while here is not None:
+        response = client.http.get(here, headers={"Accept": accept})
+        assert response.status_code == 200, response.body
+        yield response
+        link = response.headers.get("Link")
+        here = urljoin(here, link.removeprefix("<").removesuffix('>; rel="next"')) if link else None
+
+
 def refusal(response: HTTPResponse, status: int = 400) -> str:
     assert response.status_code == status, response.body
     assert set(response.json_body) == {"Code", "Message"}

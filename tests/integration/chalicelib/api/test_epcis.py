@@ -1,7 +1,6 @@
 """EPCIS through the whole pipeline: a partner's document in, our history out, and in again elsewhere."""
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -50,12 +49,6 @@ DOCUMENT = {
 }
 
 SERIAL = "gs1:01:70614141123451:21:A_2F1"
-
-
-@pytest.fixture
-def client(client: Client) -> Client:
-    os.environ["LIFECYCLE_PARTIAL_RESPONSES"] = "on"
-    return client
 
 
 def asked(client: Client, path: str) -> dict[str, Any]:
