@@ -91,7 +91,7 @@ def test_every_address_that_is_not_there_is_one_of_ours(
     with Client(app, stage_name="test") as gateway:
         for path in ("/no", "/no/", "/no/such/address", "/products/SN-1/nope", "/products/SN-1/nope/?x=1"):
             text = page(gateway, path, 404)
-            for reference in _REFERENCE.findall(text):
+            for reference in REFERENCE.findall(text):
                 resolved = urljoin(f"https://example.org/prod{path}", reference)
                 there = resolved.removeprefix("https://example.org/prod").partition("#")[0]
                 if not reference.startswith("#"):
