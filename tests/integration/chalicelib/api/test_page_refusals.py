@@ -18,7 +18,7 @@ from chalicelib.tables.items import to_item
 from cli.paths import ROOT
 from local import greedy_paths
 from tests.support.api_client import at, keep, notes
-from tests.support.html_pages import BROWSER, page
+from tests.support.html_pages import BROWSER, REFERENCE, page, titles
 from tests.support.lambda_events import wire
 
 #: Lambda takes 6,291,556 bytes.
