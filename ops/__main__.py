@@ -26,6 +26,7 @@ NOUNS = (
     "ops.deploy.stack",
     "ops.deploy.token",
     "ops.records.history",
+    "ops.records.void",
     "ops.records.tail",
     "ops.planning.plan",
     "ops.planning.simulate",

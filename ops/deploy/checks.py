@@ -14,11 +14,12 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import settings
 from chalicelib.api import auth
-from chalicelib.errors import ConfigurationError
+from chalicelib.errors import ConfigurationError, StorageError
 from infra import functions, template
+from ops import clients, void_markers
 from ops.deploy import lambda_settings, stack
 from ops.deploy.inventory import PROCESS, TRIAGE, Deployment, listed
-from ops.output import CommandError
+from ops.output import CommandError, counted, when
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -47,7 +48,7 @@ def findings(stage: str) -> Iterator[Finding]:
             ok, found = check(deployment)
         except lambda_settings.NotDeployedError as exc:
             ok, found, fix = False, f"cannot be read: {exc}", _DEPLOY
-        except (ClientError, BotoCoreError, CommandError, KeyError) as exc:
+        except (ClientError, BotoCoreError, CommandError, StorageError, KeyError) as exc:
             # Not there, not allowed, not answering: a finding like any other, and the rest goes on.
             ok, found = False, f"cannot be read: {exc}"
         yield Finding(name, ok, found, fix.format(stage=stage))
@@ -254,6 +255,21 @@ def _alarms_exist(deployment: Deployment) -> tuple[bool, str]:
 def _alarms_quiet(deployment: Deployment) -> tuple[bool, str]:
     ringing = sorted(name for name, state in deployment.alarms.items() if state == "ALARM")
     return not ringing, ", ".join(ringing) or "none"
+
+
+@_check("every void has its marker", "python -m ops void --backfill --stage {stage}")
+def _markers(deployment: Deployment) -> tuple[bool, str]:
+    table = settings.history_table()
+    client = clients.client("dynamodb")
+    done = void_markers.progress(client, table)
+    if done is not None and done.finished_at_ms is not None:
+        return True, f"a backfill has looked through the table, {when(done.finished_at_ms)}"
+    if done is not None:
+        return False, "a backfill has stopped before the end"
+    seen = void_markers.backfill(client, table, dry_run=True, limit=1)
+    if seen.finished_at_ms is None:
+        return False, "not known: no backfill has run, and the table is too large to look through here"
+    return not seen.missing, f"{seen.missing} of {counted(seen.voids, 'void')} without"
 
 
 def alarm_names(stage: str) -> set[str]:
