@@ -8,6 +8,7 @@
                         /assets/{name}
                         /openapi.json           this API, described              chalicelib/api/openapi.json
                         /health
+                        /{proxy+}               everything else: 404 in our form
 
 Handlers translate and do nothing else.  Importing needs no environment and makes no AWS call.
 """
@@ -71,7 +72,9 @@ def process_lifecycle(event: KinesisEvent) -> dict[str, Any]:
         )
     seconds = time.monotonic() - started
     logs.batch_done(lambda_event, outcome, seconds, context.aws_request_id)
-    return batch.partial_response(outcome, settings.partial_responses())
+    response = batch.partial_response(outcome, settings.partial_responses())
+    # A mapping with a tumbling window (set by hand: ours has none) takes an answer without it for a failure.
+    return {**response, "state": lambda_event["state"]} if "state" in lambda_event else response
 
 
 # One message an invocation: a wide range may need all of its time, and a message that waited behind it
@@ -153,6 +156,16 @@ def openapi() -> Response:
     from chalicelib.api import routes
 
     return routes.openapi()
+
+
+# Chalice takes a greedy path for an ordinary one; API Gateway prefers every other route to it, and sends it
+# GET and HEAD of whatever has none, instead of answering `Missing Authentication Token` by itself.
+@app.route("/{proxy+}", methods=READING)
+def elsewhere() -> Response:
+    """What is not there, in our form: JSON for programs, a page for people."""
+    from chalicelib.api import routes
+
+    return routes.elsewhere()
 
 
 def _authenticated() -> Request:

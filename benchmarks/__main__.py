@@ -8,16 +8,28 @@ if __name__ == "__main__":
 import argparse
 import importlib
 import json
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from benchmarks.harness import bars, measure, report
 from benchmarks.harness.measure import ContenderError, Line, Plan
+from cli.arguments import whole_number
 from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE
+from cli.output import to_stderr
 
 #: In the order they are run; the long ones last.
-NAMES = ("ingest", "write_units", "lookup", "cold", "memory", "producer", "trickle", "simulation", "spike")
+NAMES = (
+    "ingest",
+    "write_units",
+    "lookup",
+    "forms",
+    "cold",
+    "memory",
+    "producer",
+    "trickle",
+    "simulation",
+    "spike",
+)
 
 EXAMPLES = """\
 examples:
@@ -48,7 +60,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         lines = _kept(args.kept) if args.kept else _run(args)
     except ContenderError as exc:
-        _say(f"error: {exc}")
+        to_stderr(f"error: {exc}")
         return EXIT_UNAVAILABLE
     except KeyboardInterrupt:
         return EXIT_INTERRUPTED
@@ -56,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         from benchmarks.harness import charts, document
 
         for path in [*charts.write(lines, args.write), *document.write(lines, args.write)]:
-            _say(f"written: {path}")
+            to_stderr(f"written: {path}")
     return EXIT_OK if all(line.get("holds", True) for line in lines) else EXIT_FAILED
 
 
@@ -69,7 +81,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     top.add_argument("names", nargs="*", metavar="NAME", help=f"which ones: {', '.join(NAMES)} (all)")
-    top.add_argument("--runs", type=_runs, default=3, metavar="N", help="runs of each contender (3)")
+    top.add_argument(
+        "--runs", type=whole_number(1, 100), default=3, metavar="N", help="runs of each contender (3)"
+    )
     top.add_argument("--quick", action="store_true", help="one run of small sizes; nothing is judged")
     top.add_argument("--json", action="store_true", help="one JSON object a line instead of tables")
     top.add_argument(
@@ -89,7 +103,7 @@ def _run(args: argparse.Namespace) -> list[Line]:
     for name in names:
         if name not in NAMES:
             parser().error(f"no benchmark {name!r}; there are {', '.join(NAMES)}")
-    plan = Plan(1 if args.quick else args.runs, args.quick, _say)
+    plan = Plan(1 if args.quick else args.runs, args.quick, to_stderr)
     show = _print_json if args.json else report.show
     lines = [measure.header()]
     show(lines)
@@ -111,13 +125,3 @@ def _kept(path: Path) -> list[Line]:
 def _print_json(lines: Sequence[Line]) -> None:
     for line in lines:
         print(json.dumps(line), flush=True)
-
-
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr, flush=True)
-
-
-def _runs(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and 1 <= int(text) <= 100):
-        raise argparse.ArgumentTypeError(f"expected 1 to 100, got {text!r}")
-    return int(text)

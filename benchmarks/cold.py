@@ -14,7 +14,7 @@ from benchmarks.harness.measure import Line, Plan
 from cli.paths import ROOT
 
 #: A start takes a third of a second and varies more than anything else here.
-STARTS_A_RUN, QUICK_STARTS = 5, 2
+STARTS_PER_RUN, QUICK_STARTS = 5, 2
 
 _BARE = "import boto3; boto3.client('dynamodb')"
 _IMPORT = "import app"
@@ -46,7 +46,7 @@ def run(plan: Plan) -> Iterator[Line]:
         _seconds(url, *first["first_record"])  # byte code is compiled, and there is an event to look up
         for number in range(plan.runs):
             plan.say(f"cold: run {number + 1} of {plan.runs}")
-            for _ in range(QUICK_STARTS if plan.quick else STARTS_A_RUN):
+            for _ in range(QUICK_STARTS if plan.quick else STARTS_PER_RUN):
                 for name, script in first.items():
                     runs[name].append({"ms": _seconds(url, *script) * 1000})
     for name, done in runs.items():

@@ -1,7 +1,7 @@
 """ingest: Lambda events of 500 records (50 in a quick run) through each contender, against a stub DynamoDB.
 
 Contenders that write one record at a time would take minutes: each stops at the first Lambda event that
-ends after `LONGEST_S`, and its rate is over what it handled by then.
+ends after `MAX_S`, and its rate is over what it handled by then.
 """
 
 import gc
@@ -14,16 +14,16 @@ from benchmarks.harness import dataset, measure
 from benchmarks.harness.measure import Line, Plan
 
 EVENTS, QUICK_EVENTS = 20_000, 4_000
-EVENTS_A_PRODUCT = 10
+EVENTS_PER_PRODUCT = 10
 LATENCIES_MS = (0, 5, 20)
-LONGEST_S, QUICK_LONGEST_S = 2.0, 0.5
+MAX_S, QUICK_MAX_S = 2.0, 0.5
 RECORDS, QUICK_RECORDS = 500, 50
 
 
 def run(plan: Plan) -> Iterator[Line]:
     """A line per latency and contender.  The contenders of a latency take turns, run after run."""
     events = QUICK_EVENTS if plan.quick else EVENTS
-    longest_s = QUICK_LONGEST_S if plan.quick else LONGEST_S
+    max_s = QUICK_MAX_S if plan.quick else MAX_S
     for latency_ms in LATENCIES_MS:
         runs: dict[str, list[dict[str, float]]] = {name: [] for name in contenders.CONTENDERS}
         for number in range(plan.runs):
@@ -38,7 +38,7 @@ def run(plan: Plan) -> Iterator[Line]:
                             url=url,
                             events=events,
                             records=QUICK_RECORDS if plan.quick else RECORDS,
-                            longest_s=longest_s,
+                            max_s=max_s,
                         )
                     )
         for name, done in runs.items():
@@ -46,9 +46,9 @@ def run(plan: Plan) -> Iterator[Line]:
             yield measure.line(about, done)
 
 
-def timed(contender: str, url: str, events: int, records: int, longest_s: float) -> dict[str, Any]:
+def timed(contender: str, url: str, events: int, records: int, max_s: float) -> dict[str, Any]:
     """Runs in a process of its own; `records` are in each Lambda event."""
-    data = dataset.wire_events(events, events // EVENTS_A_PRODUCT)
+    data = dataset.wire_events(events, events // EVENTS_PER_PRODUCT)
     given = list(dataset.lambda_events(data, size=records))
     handle = contenders.CONTENDERS[contender]()
     handle(given[0])  # opens connections, as many as it will use: a sandbox lives for hours
@@ -61,7 +61,7 @@ def timed(contender: str, url: str, events: int, records: int, longest_s: float)
     for event in given:
         handle(event)
         handled += len(event["Records"])
-        if time.perf_counter() - started > longest_s:
+        if time.perf_counter() - started > max_s:
             break
     seconds = time.perf_counter() - started
     cpu_s = time.process_time() - cpu_s

@@ -14,23 +14,17 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import boto3
-from botocore.config import Config
+from typing import Any, NamedTuple
 
 from benchmarks.harness import dataset, endpoint, measure
 from benchmarks.harness.measure import Line, Plan
-from ops.planning.simulation import producer
 from ops.planning.simulation.engine import simulate
-from ops.planning.simulation.scenario import Load, Settings
-
-if TYPE_CHECKING:
-    from mypy_boto3_kinesis import KinesisClient
+from ops.planning.simulation.scenario import OfferedLoad, Settings
+from producer import limits
 
 CALIBRATION, EVENTS = 20_000, 50_000
 QUICK_CALIBRATION, QUICK_EVENTS = 4_000, 8_000
-EVENTS_A_PRODUCT = 10
+EVENTS_PER_PRODUCT = 10
 
 #: The simulated burst is the mean of so many runs: they draw which key goes where.
 DRAWS = 20
@@ -93,14 +87,14 @@ def calibrated(burst: dict[str, Any]) -> Calibration:
         else:
             first[source] = (records, seconds)
         ended[source] = started + seconds
-    handler_s, record_s = _line(warm)
+    handler_s, record_s = _fit(warm)
     cold_start_s = statistics.mean(
         seconds - handler_s - record_s * records for records, seconds in first.values()
     )
     # What the local mapping does between two invocations, most of it reading: AWS's pollers do it beside
     # them.  The mean, because one read serves several invocations.
     handler_s += statistics.mean(between)
-    in_flight = producer.IN_FLIGHT * producer.MAX_RECORDS
+    in_flight = limits.IN_FLIGHT * limits.MAX_RECORDS
     put_s = burst["seconds_produce"] * in_flight / burst["events"]
     return Calibration(handler_s, record_s, max(0.0, cold_start_s), put_s)
 
@@ -121,10 +115,10 @@ def predicted(calibration: Calibration, deployed: dict[str, Any], events: int, i
             shard_records_s=default.shard_records_s,
             shard_in_bytes_s=default.shard_in_bytes_s,
         )
-    load = Load(
+    load = OfferedLoad(
         burst=events,
         event_bytes=300,
-        keys=max(1, events // EVENTS_A_PRODUCT),
+        keys=max(1, events // EVENTS_PER_PRODUCT),
         put_s=calibration.put_s,
     )
     return statistics.mean(simulate(pipeline, load, random.Random(seed)).drained_s for seed in range(DRAWS))
@@ -135,11 +129,12 @@ def burst(events: int, is_limited: bool) -> dict[str, Any]:
     from app import app
     from chalicelib import settings
     from local import pipeline
-    from local.commands import demo
-    from local.event_sources import settings as mapping_settings
+    from local.draining import wait_until_drained
     from local.event_sources.observer import Invocation
+    from local.event_sources.settings import kinesis_settings
     from local.observers.counters import Stopwatch
-    from producer.entry import Entry, event_entry
+    from producer import send
+    from producer.entry import event_entry
     from producer.putter import Putter
 
     class Recorder(Stopwatch):
@@ -158,24 +153,21 @@ def burst(events: int, is_limited: bool) -> dict[str, Any]:
                         (invocation.source, invocation.started_at, invocation.batch_size, invocation.seconds)
                     )
 
-    entries = [event_entry(data) for data in dataset.wire_events(events, max(1, events // EVENTS_A_PRODUCT))]
+    entries = [
+        event_entry(data) for data in dataset.wire_events(events, max(1, events // EVENTS_PER_PRODUCT))
+    ]
     random.Random(dataset.SEED).shuffle(entries)
     watch = Recorder()
 
-    def accepted(entry: Entry, shard_id: str, sequence_number: str, at: float) -> None:
-        watch.accepted(shard_id, sequence_number, at, is_event=True)
-
-    mapping = mapping_settings.for_kinesis(app, "process_lifecycle")
+    mapping = kinesis_settings(app)
     with tempfile.TemporaryDirectory(prefix="lifecycle-bench-") as logs:
         plan = pipeline.Plan(endpoint.STAGE, Path(logs), shard_limits=is_limited)
         with pipeline.running(plan, watch, lambda _: None) as running:
             started = time.time()
             # Order costs requests that the simulation knows nothing of; a shuffled burst has none to keep.
-            putter = Putter(
-                _client(running.aws_url), settings.stream_name(), on_accepted=accepted, ordered=False
-            )
+            putter = Putter(send.client(), settings.stream_name(), on_accepted=watch.accepted, ordered=False)
             report = putter.send(entries)
-            drained = demo.wait_until_drained(running, watch, lambda _: None)
+            drained = wait_until_drained(running, watch)
             assert drained, "the pipeline stands still"
             assert report.sent == events, report.sent
             assert report.retried or not is_limited, "the shards have refused nothing"
@@ -195,13 +187,6 @@ def burst(events: int, is_limited: bool) -> dict[str, Any]:
     }
 
 
-def _client(url: str) -> "KinesisClient":
-    """As the producer's own, for the door that refuses what shards would."""
-    patience = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
-    client: KinesisClient = boto3.client("kinesis", endpoint_url=url, config=patience)
-    return client
-
-
 def _burst(events: int, *, is_limited: bool) -> dict[str, Any]:
     found: dict[str, Any] = measure.child(
         "benchmarks.simulation:burst", _NO_URL, events=events, is_limited=is_limited
@@ -209,8 +194,8 @@ def _burst(events: int, *, is_limited: bool) -> dict[str, Any]:
     return found
 
 
-def _line(points: Sequence[tuple[int, float]]) -> tuple[float, float]:
-    """Least squares through (records, seconds); neither the start nor the slope is negative."""
+def _fit(points: Sequence[tuple[int, float]]) -> tuple[float, float]:
+    """Fit a line through (records, seconds) by least squares; return start and slope, neither negative."""
     mean_x = statistics.mean(x for x, _ in points)
     mean_y = statistics.mean(y for _, y in points)
     spread = sum((x - mean_x) ** 2 for x, _ in points)

@@ -19,10 +19,10 @@ from benchmarks.harness import dataset, endpoint, measure
 from benchmarks.harness.measure import Line, Plan
 
 EVENTS, QUICK_EVENTS = (100_000, 200_000), (2_000, 4_000)
-EVENTS_A_PRODUCT = 10
+EVENTS_PER_PRODUCT = 10
 
 #: Each takes most of a minute.
-MOST_RUNS = 3
+MAX_RUNS = 3
 
 _NO_URL = ""
 
@@ -32,7 +32,7 @@ def run(plan: Plan) -> Iterator[Line]:
     sizes = QUICK_EVENTS if plan.quick else EVENTS
     wanted = [("ours", sizes[0]), ("floor", sizes[0]), ("ours", sizes[1])]
     runs: dict[tuple[str, int], list[dict[str, float]]] = {each: [] for each in wanted}
-    number_of_runs = min(plan.runs, MOST_RUNS)
+    number_of_runs = min(plan.runs, MAX_RUNS)
     for number in range(number_of_runs):
         for (name, events), done in runs.items():
             plan.say(f"spike: {name}, {events:,} events, run {number + 1} of {number_of_runs}")
@@ -49,24 +49,21 @@ def ours(events: int) -> dict[str, float]:
     """Runs in a process of its own, which is the pipeline's."""
     from chalicelib import settings
     from local import aws, pipeline
-    from local.commands import demo
+    from local.draining import wait_until_drained
     from local.observers.counters import Stopwatch
-    from producer.entry import Entry, event_entry
+    from producer.entry import event_entry
     from producer.putter import Putter
 
     entries = [event_entry(data) for data in _events(events)]
     watch = Stopwatch()
-
-    def accepted(entry: Entry, shard_id: str, sequence_number: str, at: float) -> None:
-        watch.accepted(shard_id, sequence_number, at, is_event=True)
 
     with tempfile.TemporaryDirectory(prefix="lifecycle-bench-") as logs:
         plan = pipeline.Plan(endpoint.STAGE, Path(logs))
         with pipeline.running(plan, watch, lambda _: None) as running:
             kinesis = aws.client("kinesis")
             started = time.time()
-            report = Putter(kinesis, settings.stream_name(), on_accepted=accepted).send(entries)
-            drained = demo.wait_until_drained(running, watch, lambda _: None)
+            report = Putter(kinesis, settings.stream_name(), on_accepted=watch.accepted).send(entries)
+            drained = wait_until_drained(running, watch)
             produced = watch.last_accepted_at - started
             seconds = max(watch.last_done_at, watch.last_accepted_at) - started
             assert drained, "the pipeline stands still"
@@ -120,4 +117,4 @@ def floor(events: int) -> dict[str, float]:
 
 
 def _events(count: int) -> list[bytes]:
-    return dataset.wire_events(count, count // EVENTS_A_PRODUCT)
+    return dataset.wire_events(count, count // EVENTS_PER_PRODUCT)

@@ -3,6 +3,7 @@
     LifecycleError
     ├── ConfigurationError          the operator: a setting is missing or unusable
     ├── RecordError                 the producer: this record fails the same way every time; quarantined
+    │   ├── InvalidAggregateError
     │   ├── InvalidEventError
     │   └── RefusedItemError
     ├── RequestError                the API's caller: 4xx, never retried by us
@@ -23,6 +24,18 @@ The branch says who acts.  botocore's errors stop at `tables/errors.py`; a bug o
 so that it escapes loudly.
 """
 
+#: Error codes with which Kinesis and DynamoDB refuse a request that comes too soon.
+THROTTLING_CODES = frozenset(
+    {
+        "KMSThrottlingException",
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "RequestLimitExceeded",
+        "Throttling",
+        "ThrottlingException",
+    }
+)
+
 
 class LifecycleError(Exception):
     """Base class: `except LifecycleError` catches all of ours and none of theirs."""
@@ -41,6 +54,13 @@ class RecordError(LifecycleError):
     def __init__(self, reason: str, sentence: str) -> None:
         super().__init__(sentence)
         self.reason = reason
+
+
+class InvalidAggregateError(RecordError):
+    """A KPL aggregate, or one of its records, is not what the format says."""
+
+    def __init__(self, sentence: str) -> None:
+        super().__init__("invalid_aggregate", sentence)
 
 
 class InvalidEventError(RecordError):

@@ -1,1 +1,1 @@
-"""The description of a deployment, and its only readers."""
+"""The description of a deployment, and its readers."""

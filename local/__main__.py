@@ -1,4 +1,4 @@
-"""`python -m local`: the command line of the local pipeline.  What it does is in demo.py and serve.py."""
+"""`python -m local`: the command line of the local pipeline.  Each command is a module of local/commands."""
 
 if __name__ == "__main__":
     from cli.command import run_and_exit
@@ -6,19 +6,23 @@ if __name__ == "__main__":
     run_and_exit("local")
 
 import argparse
-import json
-import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TypeVar
 
 from chalicelib.errors import ConfigurationError, LifecycleError
-from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
+from cli import durations
+from cli.arguments import Commands, add_command, count, positive, share, whole_number
+from cli.exits import EXIT_FAILED, EXIT_UNAVAILABLE, EXIT_USAGE
+from cli.output import to_stderr
+from local.event_sources.read_schedule import POLL_INTERVAL_S
+from local.faults import switchboard
 
-if TYPE_CHECKING:
-    from local.commands.serve import Home
+T = TypeVar("T")
 
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # argparse has no public name for it
+#: The least and the most that --poll-interval takes: more reads would keep the endpoint busy.
+POLL_INTERVALS = ("10ms", "1m")
 
 #: What each command's help ends with.
 EXAMPLES_OF = {
@@ -32,11 +36,11 @@ EXAMPLES_OF = {
   # recorded input in somebody else's field names
   python -m local demo --from recorded.ndjson --map serial=sn --map occurred_at=timestamp
 
-  # on a bad day: DynamoDB throttles and goes away, workers die, batches come twice
+  # inject faults: DynamoDB throttles and is unavailable, workers die, batches come twice
   python -m local demo --events 20000 --fault throttle=0.2 --fault outage=5s --fault crash=0.005
 
-  # a burst on shards that take no more than AWS's do
-  python -m local demo --events 20000 --shard-limits
+  # a burst on shards that take no more than AWS's do, read at AWS's pace
+  python -m local demo --events 20000 --shard-limits --poll-interval 1s
 """,
     "demo-failures": """\
   # the failure path as a story: a poison record, a bug, an outage, and nothing is lost
@@ -52,7 +56,7 @@ EXAMPLES_OF = {
   # beside another one: other ports, other directory
   python -m local serve --port 8001 --endpoint-port 4567 --home ~/second-pipeline
 
-  # on a bad day
+  # inject faults
   python -m local serve --fault throttle=0.5 --fault outage=30s
 """,
     "reset": """\
@@ -81,6 +85,7 @@ exit codes:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     args = parser().parse_args(argv)
+    # Imported here: neither --help nor a wrong option needs boto3, rich and faker.
     from botocore.exceptions import BotoCoreError, ClientError
 
     from local.commands.audit import AuditError
@@ -89,7 +94,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     from local.stack import StackError
 
     try:
-        return _run(args)
+        code: int = import_module(f"local.commands.{args.command.replace('-', '_')}").run(args)
+        return code
     except ConfigurationError as exc:
         return _error(str(exc), EXIT_USAGE)
     except (EndpointError, PipelineError, StackError) as exc:
@@ -98,54 +104,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _error(f"the pipeline does not answer any more: {exc}", EXIT_UNAVAILABLE)
     except OSError as exc:
         return _error(f"{exc.filename or 'output'}: {exc.strerror}", EXIT_FAILED)
-
-
-def _run(args: argparse.Namespace) -> int:
-    # Imported here: neither --help nor a wrong option needs boto3, rich and faker.
-    if args.command == "demo":
-        from local.commands import demo
-
-        return demo.run(args)
-    if args.command == "demo-failures":
-        from local.commands import demo_failures
-
-        return demo_failures.run(args)
-    from local.commands import serve
-    from local.faults import switchboard
-
-    home = serve.Home(args.home or serve.default_home())
-    if args.command == "reset":
-        return _reset(args, home)
-    try:
-        serve.serve(
-            home,
-            stage=args.stage,
-            api_port=args.port or None,
-            endpoint_port=args.endpoint_port or None,
-            as_json=args.json,
-            say=serve.to_stderr,
-            to_go_wrong=switchboard.combined(args.fault) if args.fault else None,
-            seed=args.seed,
-            shard_limits=args.shard_limits,
-        )
-    except KeyboardInterrupt:
-        serve.to_stderr("stopped")
-    return EXIT_OK
-
-
-def _reset(args: argparse.Namespace, home: "Home") -> int:
-    from local.commands import serve
-
-    done: list[str] = []
-
-    def say(line: str) -> None:
-        done.append(line)
-        serve.to_stderr(line)
-
-    serve.reset(home, stage=args.stage, say=say)
-    if args.json:
-        print(json.dumps({"stage": args.stage, "home": str(home.directory), "done": done}))
-    return EXIT_OK
 
 
 def parser() -> argparse.ArgumentParser:
@@ -162,19 +120,20 @@ def parser() -> argparse.ArgumentParser:
         commands, "demo-failures", "what goes wrong, and how nothing is lost, as a story of a minute"
     )
     failures.add_argument(
-        "--seed", type=_count, metavar="S", help="the same one gives the same events (random)"
+        "--seed", type=count, metavar="S", help="the same one gives the same events (random)"
     )
     failures.add_argument("--json", action="store_true", help="print the figures as one JSON object")
     serve = _command(commands, "serve", "keep it running until Ctrl-C")
+    port = whole_number(0, 65_535, "a port")
     serve.add_argument(
-        "--port", type=_port, default=8000, metavar="N", help="the API's; 0 is a free one (8000)"
+        "--port", type=port, default=8000, metavar="N", help="the API's; 0 is a free one (8000)"
     )
     serve.add_argument(
-        "--endpoint-port", type=_port, default=4566, metavar="N", help="the AWS endpoint's; 0 likewise (4566)"
+        "--endpoint-port", type=port, default=4566, metavar="N", help="the AWS endpoint's; 0 likewise (4566)"
     )
     serve.add_argument("--json", action="store_true", help="print the URLs as one JSON object")
-    serve.add_argument("--seed", type=_count, metavar="S", help="which of the invocations faults strike")
-    _bad_days(serve)
+    serve.add_argument("--seed", type=count, metavar="S", help="which of the invocations faults strike")
+    _common(serve)
     reset = _command(commands, "reset", "forget what `serve` has stored")
     reset.add_argument("--json", action="store_true", help="print what was done as one JSON object")
     for command in serve, reset:
@@ -188,27 +147,19 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _command(commands: "Commands", name: str, help: str) -> argparse.ArgumentParser:
-    """A command whose help ends with examples."""
-    return commands.add_parser(
-        name,
-        help=help,
-        description=help[0].upper() + help[1:] + ".",
-        epilog=f"examples:\n{EXAMPLES_OF[name]}",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+def _command(commands: Commands, name: str, help: str) -> argparse.ArgumentParser:
+    """Add a command whose help ends with its examples."""
+    return add_command(commands, name, help, EXAMPLES_OF[name])
 
 
 def _demo(demo: argparse.ArgumentParser) -> None:
     # Options of the producer that the demo does not offer; it reads them all the same.
     demo.set_defaults(forever=False, rate=None, dry_run=False, rejects=None, aggregate=False)
-    demo.add_argument(
-        "--events", type=_count, metavar="N", help="how many (2000); with --from: at most (all)"
-    )
-    demo.add_argument("--products", type=_positive, metavar="N", help="how many (a tenth of the events)")
-    demo.add_argument("--seed", type=_count, metavar="S", help="the same one gives the same events (random)")
-    demo.add_argument("--duplicates", type=_share, default=0.02, metavar="SHARE", help="sent twice (0.02)")
-    demo.add_argument("--poison", type=_count, default=5, metavar="N", help="records that are no events (5)")
+    demo.add_argument("--events", type=count, metavar="N", help="how many (2000); with --from: at most (all)")
+    demo.add_argument("--products", type=positive, metavar="N", help="how many (a tenth of the events)")
+    demo.add_argument("--seed", type=count, metavar="S", help="the same one gives the same events (random)")
+    demo.add_argument("--duplicates", type=share, default=0.02, metavar="SHARE", help="sent twice (0.02)")
+    demo.add_argument("--poison", type=count, default=5, metavar="N", help="records that are no events (5)")
     demo.add_argument(
         "--shuffle",
         action=argparse.BooleanOptionalAction,
@@ -227,17 +178,17 @@ def _demo(demo: argparse.ArgumentParser) -> None:
     demo.add_argument("--stage", metavar="NAME", help="(one of its own)")
     demo.add_argument("--json", action="store_true", help="print the figures as one JSON object")
     demo.set_defaults(now=None)
-    _bad_days(demo)
+    _common(demo)
 
 
-def _bad_days(command: argparse.ArgumentParser) -> None:
+def _common(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--fault",
-        type=_fault,
+        type=_worded(switchboard.fault),
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help="what is to go wrong, may be repeated: throttle, timeout, crash or duplicate with a share, "
+        help="a fault to inject, may be repeated: throttle, timeout, crash or duplicate with a share, "
         "outage with a duration (10s), handler-bug with a product's serial",
     )
     command.add_argument(
@@ -245,47 +196,27 @@ def _bad_days(command: argparse.ArgumentParser) -> None:
         action="store_true",
         help="each shard takes 1,000 records and 1 MB a second, as on AWS, and refuses the rest",
     )
+    command.add_argument(
+        "--poll-interval",
+        type=_worded(lambda text: durations.parse(text, *POLL_INTERVALS)),
+        default=POLL_INTERVAL_S,
+        metavar="DURATION",
+        help="between two reads of an idle shard (100ms); 1s is AWS's own pace",
+    )
 
 
-def _fault(text: str) -> tuple[str, Any]:
-    from local.faults import switchboard
+def _worded(parse: Callable[[str], T]) -> Callable[[str], T]:
+    """Return `parse` with its ValueError as argparse's own, whose message is shown."""
 
-    try:
-        return switchboard.fault(text)
-    except ValueError as exc:
-        raise argparse.ArgumentTypeError(str(exc)) from exc
+    def parsed(text: str) -> T:
+        try:
+            return parse(text)
+        except ValueError as exc:
+            raise argparse.ArgumentTypeError(str(exc)) from exc
 
-
-def _count(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 18):
-        raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, got {text!r}")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    number = _count(text)
-    if number == 0:
-        raise argparse.ArgumentTypeError("expected at least 1")
-    return number
-
-
-def _port(text: str) -> int:
-    number = _count(text)
-    if number > 65535:
-        raise argparse.ArgumentTypeError(f"expected a port up to 65535, got {text!r}")
-    return number
-
-
-def _share(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError as exc:
-        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}") from exc
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"expected a share from 0 to 1, got {text!r}")
-    return number
+    return parsed
 
 
 def _error(sentence: str, code: int) -> int:
-    print(f"error: {sentence}", file=sys.stderr)
+    to_stderr(f"error: {sentence}")
     return code

@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,18 +18,23 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from chalicelib import settings
+from chalicelib.errors import ConfigurationError
 from chalicelib.tables.markers import BEHIND
 from cli.paths import ROOT
+from infra.functions import FUNCTIONS
 from local import stack
 from local.aws import answering, client, environment, given_endpoint, use
 from local.emulator import process as endpoint
 from local.emulator.process import Endpoint
-from local.event_sources import settings as mapping_settings
 from local.event_sources.checkpoints import Checkpoints
+from local.event_sources.failure_destination import FailureDestination
 from local.event_sources.kinesis import KinesisMapping
 from local.event_sources.observer import Observer
+from local.event_sources.read_schedule import POLL_INTERVAL_S
+from local.event_sources.settings import kinesis_settings, sqs_settings
+from local.event_sources.shard_runner import MappingParts
 from local.event_sources.sqs import SqsMapping
-from local.faults import switchboard as faults
+from local.faults import switchboard
 from local.faults.switchboard import Switchboard
 from local.sandbox.pool import SandboxPool
 
@@ -38,10 +43,6 @@ if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_sqs import SQSClient
 
-
-#: How often an idle shard is read, unless a plan says.  Lambda does so once a second; a person at a laptop
-#: waits for it.
-POLL_INTERVAL_S = 0.1
 
 _CHILD_START_S = 60.0
 _CHILD_STOP_S = 10.0
@@ -63,42 +64,30 @@ class Plan:
     record: Path | None = None  # where it is written who the endpoint is, so that it can be adopted
     is_temporary: bool = False  # whether to remove the stage afterwards
     faults: Switchboard | None = None  # what is to go wrong in and around the functions
-    shard_limits: bool = False  # whether producers find shards that take no more than AWS's do
-    functions: Path = mapping_settings.FUNCTIONS  # what mappings and functions are set to
-    poll_interval_s: float | None = (
-        None  # how often shards are read, always; None is often when there is reason
-    )
+    shard_limits: bool = False  # whether the embedded endpoint's shards take no more than AWS's do
+    functions: Path = FUNCTIONS  # what mappings and functions are set to
+    poll_interval_s: float = POLL_INTERVAL_S  # between two reads of an idle shard; 1.0 on AWS
 
 
 class Pipeline:
     """A running pipeline."""
 
     def __init__(
-        self, stage: str, endpoint: Endpoint, aws_url: str, api_url: str, mapping: KinesisMapping
+        self, stage: str, endpoint: Endpoint, api_url: str, mapping: KinesisMapping, dead_letters: SqsMapping
     ) -> None:
         self.stage = stage
         self.endpoint = endpoint
-        self.aws_url = aws_url  # where producers find the stream: the endpoint, or the door before it
         self.api_url = api_url
         self._mapping = mapping
+        self._dead_letters = dead_letters
         self._dynamodb: DynamoDBClient = client("dynamodb")
-        self._sqs: SQSClient = client("sqs")
-        self._dead_letters = self._sqs.get_queue_url(QueueName=settings.dead_letter_queue())["QueueUrl"]
 
     def drained(self) -> bool:
         """Whether everything that was on the stream when this was called has its place.
 
         Raises RuntimeError when a shard's thread has failed.
         """
-        return self._mapping.drained() and self.dead_letters() == 0
-
-    def dead_letters(self) -> int:
-        """Messages that triage has not finished."""
-        found = self._sqs.get_queue_attributes(
-            QueueUrl=self._dead_letters,
-            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-        )
-        return sum(int(count) for count in found["Attributes"].values())
+        return self._mapping.drained() and self._dead_letters.drained()
 
     def stored(self) -> int:
         """How many events the history table holds, without what stands behind them.  Reads all of it."""
@@ -126,18 +115,21 @@ def running(plan: Plan, observer: Observer, say: Callable[[str], None]) -> Itera
         stops.enter_context(_orderly_end())
         aws = given_endpoint()
         is_given = aws is not None
+        if aws is not None and plan.shard_limits:
+            raise ConfigurationError(
+                f"--shard-limits: only the embedded endpoint has them, and AWS_ENDPOINT_URL names {aws.url}; "
+                "unset that variable, or leave the option out"
+            )
         if plan.api_port is not None and not endpoint.is_free(plan.api_port):
             raise PipelineError(f"port {plan.api_port} is in use; choose another for the API with --port")
-        port = plan.endpoint_port
-        if plan.shard_limits and port is not None:
-            _make_room(port, plan.record)
         if aws is None:
             say("starting the AWS endpoint")
             aws = endpoint.start(
                 log_path=plan.logs / "endpoint.log",
-                port=None if plan.shard_limits else port,
+                port=plan.endpoint_port,
                 state_dir=plan.state,
                 record=plan.record,
+                shard_limits=plan.shard_limits,
             )
             stops.callback(_stop_endpoint, aws, say if plan.state else lambda _: None)
         stops.enter_context(answering(aws))
@@ -146,15 +138,9 @@ def running(plan: Plan, observer: Observer, say: Callable[[str], None]) -> Itera
         if plan.is_temporary:
             stops.callback(_remove_from, aws, plan.stage)
         stack.ensure(client("cloudformation"), plan.stage)
-        mapping = _start_mappings(functions, plan, observer, stops)
-        api_url = _start_child(
-            "api_server", ["--port", str(plan.api_port or 0)], plan.logs / "api.log", stops
-        )
-        aws_url = aws.url
-        if plan.shard_limits:
-            options = ["--upstream", aws.url, "--port", str(port or 0)]
-            aws_url = _start_child("emulator.front", options, plan.logs / "front.log", stops)
-        pipeline = Pipeline(plan.stage, aws, aws_url, api_url, mapping)
+        mappings = _start_mappings(functions, plan, observer, stops)
+        api_url = _start_api(plan.api_port or 0, plan.logs / "api.log", stops)
+        pipeline = Pipeline(plan.stage, aws, api_url, *mappings)
         stops.callback(signal.signal, signal.SIGINT, signal.SIG_IGN)  # once is enough: stopping is under way
         yield pipeline
 
@@ -171,52 +157,50 @@ def remove(stage: str) -> None:
 
 def _start_mappings(
     functions: Mapping[str, str], plan: Plan, observer: Observer, stops: contextlib.ExitStack
-) -> KinesisMapping:
+) -> tuple[KinesisMapping, SqsMapping]:
     """Both event source mappings, each with the pool of sandboxes that its function runs in."""
     from app import app  # its decorators read the environment, which is the stage's only now
 
     kinesis: KinesisClient = client("kinesis")
     dynamodb: DynamoDBClient = client("dynamodb")
     sqs: SQSClient = client("sqs")
-    on_stream = mapping_settings.for_kinesis(app, "process_lifecycle", plan.functions)
-    on_queue = mapping_settings.for_sqs(app, "triage_dead_letters", plan.functions)
-    # The handler may report failures only to a mapping that listens.
+    on_stream = kinesis_settings(app, plan.functions)
+    on_queue = sqs_settings(app, plan.functions)
+    # The handler may report failures only to a mapping with ReportBatchItemFailures.
     told = {**functions, "LIFECYCLE_PARTIAL_RESPONSES": "on" if on_stream.partial_responses else "off"}
     module, timeout_s = "app", on_stream.timeout_s
     board = plan.faults
     if board is not None:
         module = "local.faults.functions"
-        told[faults.DIRECTORY_VARIABLE] = str(board.directory.resolve())
+        told[switchboard.DIRECTORY_VARIABLE] = str(board.directory.resolve())
         if board.faults.timeout:
-            timeout_s = min(timeout_s, faults.TIMEOUT_S)
-    ingest = SandboxPool(
-        handler=f"{module}.process_lifecycle",
-        environment=told,
-        timeout_s=timeout_s,
-        memory_mb=on_stream.memory_mb,
-        log_path=plan.logs / "process_lifecycle.log",
-    )
-    stops.callback(ingest.close)
-    triage = SandboxPool(
-        handler=f"{module}.triage_dead_letters",
-        environment=told,
-        timeout_s=on_queue.timeout_s,
-        memory_mb=on_queue.memory_mb,
-        log_path=plan.logs / "triage_dead_letters.log",
-    )
-    stops.callback(triage.close)
+            timeout_s = min(timeout_s, switchboard.TIMEOUT_S)
+
+    def sandboxes(function: str, timeout_s: float, memory_mb: int) -> SandboxPool:
+        pool = SandboxPool(
+            handler=f"{module}.{function}",
+            environment=told,
+            timeout_s=timeout_s,
+            memory_mb=memory_mb,
+            log_path=plan.logs / f"{function}.log",
+        )
+        stops.callback(pool.close)
+        return pool
+
+    ingest = sandboxes("process_lifecycle", timeout_s, on_stream.memory_mb)
+    triage = sandboxes("triage_dead_letters", on_queue.timeout_s, on_queue.memory_mb)
     mapping = KinesisMapping(
-        settings=on_stream,
-        stream=settings.stream_name(),
-        function="process_lifecycle",
-        invoke=ingest.invoke if board is None else board.deliver(ingest.invoke),
-        kinesis=kinesis,
-        sqs=sqs,
-        checkpoints=Checkpoints(dynamodb, checkpoint_table()),
-        failure_queue=settings.dead_letter_queue(),
-        observer=observer,
-        poll_interval_s=POLL_INTERVAL_S if plan.poll_interval_s is None else plan.poll_interval_s,
-        is_eager=plan.poll_interval_s is None,
+        MappingParts(
+            settings=on_stream,
+            stream=settings.stream_name(),
+            function="process_lifecycle",
+            invoke=ingest.invoke if board is None else board.deliver(ingest.invoke),
+            kinesis=kinesis,
+            checkpoints=Checkpoints(dynamodb, checkpoint_table()),
+            failures=FailureDestination(sqs, settings.dead_letter_queue()),
+            observer=observer,
+            poll_interval_s=plan.poll_interval_s,
+        )
     )
     dead_letters = SqsMapping(
         settings=on_queue,
@@ -230,7 +214,7 @@ def _start_mappings(
     stops.callback(mapping.stop)
     mapping.start()
     dead_letters.start()
-    return mapping
+    return mapping, dead_letters
 
 
 def checkpoint_table() -> str:
@@ -238,23 +222,12 @@ def checkpoint_table() -> str:
     return f"{settings.APP_NAME}-{settings.stage()}-checkpoints"
 
 
-def _make_room(port: int, record: Path | None) -> None:
-    """End the endpoint of an earlier run that is on the port, in order.  Raises PipelineError for others."""
-    left = endpoint.recorded(record) if record is not None else None
-    if left is not None and left.url == f"http://{endpoint.HOST}:{port}":
-        left.stop()
-    if not endpoint.is_free(port):
-        raise PipelineError(
-            f"port {port} is in use; choose another for the shard limits with --endpoint-port"
-        )
-
-
-def _start_child(module: str, options: Sequence[str], log_path: Path, stops: contextlib.ExitStack) -> str:
-    """A server of ours as a child process; its URL once it listens."""
+def _start_api(port: int, log_path: Path, stops: contextlib.ExitStack) -> str:
+    """Start the API's server as a child process; return its URL once it listens."""
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("ab") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", f"local.{module}", *options],
+            [sys.executable, "-m", "local.api_server", "--port", str(port)],
             cwd=ROOT,
             stdin=subprocess.PIPE,  # the child ends when this does: when we close it, or when we are gone
             stdout=subprocess.PIPE,
@@ -268,7 +241,7 @@ def _start_child(module: str, options: Sequence[str], log_path: Path, stops: con
     url = process.stdout.readline().decode().strip()
     overdue.cancel()
     if not url:
-        raise PipelineError(f"{module} did not start; see {log_path}")
+        raise PipelineError(f"the API did not start; see {log_path}")
     return url
 
 

@@ -4,6 +4,7 @@ The laptop and AWS are built from one description; `ops/deploy/stack.py` brings 
 that somebody reads first.  Here nobody reads: data is disposable and alarms would wake nobody.
 """
 
+import contextlib
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -12,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from chalicelib.settings import APP_NAME
 from infra import template
+from local.aws import client
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -56,7 +58,7 @@ def ensure(
     shard_count = {"ParameterValue": str(shards)} if status is None else {"UsePreviousValue": True}
     wanted = {
         "StackName": name(stage),
-        "TemplateBody": template.as_json(TEMPLATE),
+        **template.argument(template.as_json(TEMPLATE), lambda text: _uploaded(stage, text)),
         "Parameters": [
             {"ParameterKey": "Stage", "ParameterValue": stage},
             {"ParameterKey": "Data", "ParameterValue": "disposable"},
@@ -80,6 +82,15 @@ def ensure(
     finished = _finished(cloudformation, stage, clock, sleep)
     if finished not in ("CREATE_COMPLETE", "UPDATE_COMPLETE"):
         raise StackError(f"stack {name(stage)} is {finished}: {_why(cloudformation, stage)}")
+
+
+def _uploaded(stage: str, text: str) -> str:
+    """Put a template too large for a request into a bucket of its own on the endpoint; return its URL."""
+    s3, bucket = client("s3"), f"{name(stage)}-templates"
+    location = {"LocationConstraint": s3.meta.region_name}
+    with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
+        s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=location)
+    return template.to_s3(s3, bucket, name(stage), text)
 
 
 def remove(

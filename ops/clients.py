@@ -1,7 +1,7 @@
-"""AWS as operators reach it: clients that retry patiently, the stores on them, and errors with a remedy.
+"""AWS clients for operators, the tables on them, and AWS's errors as sentences with a remedy.
 
-The only place of `ops` that builds clients.  The deployed side's are tuned for an invocation's deadline
-(`chalicelib/wiring.py`); a person can wait for throttling to pass.
+The deployed side's clients are tuned for an invocation's deadline (`chalicelib/wiring.py`); a person can wait
+for throttling to pass.
 """
 
 import os
@@ -36,46 +36,46 @@ _CONFIG = Config(
 
 
 def kinesis() -> "KinesisClient":
-    """The client for the stream."""
+    """Return the client for the stream."""
     client: KinesisClient = _client("kinesis")
     return client
 
 
 def sqs() -> "SQSClient":
-    """The client for the queues."""
+    """Return the client for the queues."""
     client: SQSClient = _client("sqs")
     return client
 
 
 def cloudformation() -> "CloudFormationClient":
-    """The client for the data stack."""
+    """Return the client for the data stack."""
     client: CloudFormationClient = _client("cloudformation")
     return client
 
 
 def lambda_() -> "LambdaClient":
-    """The client for functions and their event source mappings."""
+    """Return the client for functions and their event source mappings."""
     client: LambdaClient = _client("lambda")
     return client
 
 
 def client(service: str) -> Any:
-    """A client for one of the services that only `ops doctor` looks at."""
+    """Return a client for a service that is used in few places."""
     return _client(service)
 
 
 def quarantine() -> Quarantine:
-    """The stage's quarantine table."""
+    """Return the stage's quarantine table."""
     return Quarantine(_client("dynamodb"), settings.quarantine_table())
 
 
 def history() -> History:
-    """The stage's history table."""
+    """Return the stage's history table."""
     return History(_client("dynamodb"), settings.history_table())
 
 
 def remedy(error: BaseException | None = None) -> str:
-    """What helps against an error, or against most of what goes wrong between us and AWS or its stand-in."""
+    """Return what helps against an error; without one, where AWS or its stand-in is out of reach."""
     is_local = bool(os.environ.get("AWS_ENDPOINT_URL"))
     if isinstance(error, NoRegionError):
         return "set AWS_DEFAULT_REGION"
@@ -92,7 +92,7 @@ def remedy(error: BaseException | None = None) -> str:
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turn what AWS and the settings raise into one sentence with the remedy."""
+    """Raise CommandError, with a remedy, for what AWS and the settings raise."""
     try:
         yield
     except ConfigurationError as exc:
@@ -102,7 +102,7 @@ def reported() -> Iterator[None]:
         what = f"{exc.operation_name} was refused: {said['Code']}: {said.get('Message', '')}"
         raise CommandError(f"{what}; {remedy(exc)}", EXIT_UNAVAILABLE) from exc
     except (BotoCoreError, LifecycleError) as exc:
-        # Ours stand for botocore's, which know more about what helps.
+        # Ours stand for botocore's, which say more about the remedy.
         cause = exc.__cause__ if isinstance(exc, LifecycleError) else exc
         what = str(exc).rstrip(".")
         if _is_missing(cause):
@@ -131,5 +131,5 @@ def _client(service: str) -> Any:
 
 
 def reset() -> None:
-    """Forget the clients, for a process whose environment has changed (tests)."""
+    """Forget the clients, in a process whose environment has changed."""
     _client.cache_clear()

@@ -1,14 +1,15 @@
-"""What operators see: tables and sentences on a terminal, JSON lines for programs.
+"""What `ops` prints: tables and sentences on a terminal, JSON lines for programs.
 
-The only place that writes to standard output and standard error.  Text from outside is made harmless before
-it reaches a terminal: a payload may hold escape sequences.
+Text from outside is made harmless before it reaches a terminal: a payload may hold escape sequences.
 """
 
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from datetime import datetime, timezone
 from typing import Any
+
+from chalicelib.domain import instants
+from cli.output import printable
 
 #: Where output goes into a file or a pipe, a row stays one line.
 _UNWRAPPED = 100_000
@@ -22,33 +23,28 @@ class CommandError(Exception):
         self.exit_code = exit_code
 
 
-def say(text: str) -> None:
-    """Progress, notes and errors: one line on standard error."""
-    print(printable(text, "\n"), file=sys.stderr, flush=True)
-
-
-def tell(text: str) -> None:
-    """A line of the answer on standard output; at once, because a pipe's reader may wait for it (`tail`)."""
+def print_line(text: str) -> None:
+    """Print a line of the answer; at once, because a pipe's reader may wait for it (`tail`)."""
     print(printable(text, "\n"), flush=True)
 
 
-def tell_json(answer: dict[str, Any]) -> None:
-    """The answer, or one of several, as one line of JSON."""
-    tell_json_text(json.dumps(answer, ensure_ascii=False))
+def print_json(answer: dict[str, Any]) -> None:
+    """Print the answer, or one of several, as one line of JSON."""
+    print_json_text(json.dumps(answer, ensure_ascii=False))
 
 
-def tell_json_text(text: str) -> None:
-    """A line of JSON that is text already, its numbers spelled as they were sent.
+def print_json_text(text: str) -> None:
+    """Print a line of JSON that is text already, its numbers spelled as they were sent.
 
-    What a terminal would obey stands in JSON's own escapes: it reads back the same.
+    What a terminal would obey is written in JSON's own escapes, which read back the same.
     """
     if not text.isprintable():
         text = "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
     print(text, flush=True)
 
 
-def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Rows under their headings; nothing is cut off, so that ids can be copied."""
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print rows under their headings; nothing is cut off, so that ids can be copied."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -67,33 +63,20 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     print("\n".join(line.rstrip() for line in drawn.get().splitlines()))
 
 
-def printable(text: str, keep: str = "") -> str:
-    """The text with everything escaped that a terminal would obey instead of showing, but for `keep`."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char
-        if char.isprintable() or char in keep
-        else char.encode("unicode_escape", "surrogatepass").decode()
-        for char in text
-    )
-
-
 def counted(count: int, what: str) -> str:
-    """So many of something that takes an s when it is not one."""
+    """Return the count with its noun, which takes an s unless the count is one."""
     return f"{count:,} {what}" if count == 1 else f"{count:,} {what}s"
 
 
 def when(epoch_ms: float | None) -> str:
-    """A moment in UTC, as RFC 3339 with milliseconds."""
+    """Return a moment as RFC 3339 in UTC, with milliseconds; empty for None."""
     if epoch_ms is None:
         return ""
-    moment = datetime.fromtimestamp(epoch_ms / 1000, timezone.utc)
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond // 1000:03d}Z"
+    return instants.from_epoch_ms(int(epoch_ms))
 
 
 def duration(seconds: float) -> str:
-    """A duration in the largest unit that says enough: 45 s, 12 min, 5.5 h, 3.2 d."""
+    """Return a duration in the largest unit that is precise enough: 45 s, 12 min, 5.5 h, 3.2 d."""
     for size, unit, digits in ((86400, "d", 1), (3600, "h", 1), (60, "min", 0)):
         if abs(seconds) >= size * (2 if size == 86400 else 1):
             return f"{seconds / size:.{digits}f} {unit}"

@@ -16,6 +16,7 @@ from chalicelib.errors import StorageError
 from chalicelib.tables.history import MAX_BATCH_ITEMS, History
 from chalicelib.tables.items import Item
 from chalicelib.tables.markers import Marker, marked_void, marker_of
+from ops.output import counted, when
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb.client import DynamoDBClient
@@ -85,6 +86,23 @@ def backfill(
             item = {**_KEY, "progress": {"S": msgspec.json.encode(done).decode()}}
             client.put_item(TableName=table, Item=item)
     return done
+
+
+def are_complete(client: "DynamoDBClient", table: str) -> tuple[bool, str]:
+    """Return whether every void is known to have its marker, and why.
+
+    Reads what is kept of the last backfill, and 1 MB of the table where there was none.  Raises ClientError,
+    BotoCoreError and StorageError.
+    """
+    done = progress(client, table)
+    if done is not None and done.finished_at_ms is not None:
+        return True, f"a backfill has looked through the table, {when(done.finished_at_ms)}"
+    if done is not None:
+        return False, "a backfill has stopped before the end"
+    seen = backfill(client, table, dry_run=True, limit=1)
+    if seen.finished_at_ms is None:
+        return False, "not known: no backfill has run, and the table is too large to look through here"
+    return not seen.missing, f"{seen.missing} of {counted(seen.voids, 'void')} without"
 
 
 def _missing(history: History, markers: Sequence[Marker]) -> list[Marker]:

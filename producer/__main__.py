@@ -6,13 +6,14 @@ if __name__ == "__main__":
     run_and_exit("producer")
 
 import argparse
-import sys
 from collections.abc import Sequence
 from datetime import datetime, timezone
 
 from chalicelib.domain import instants
 from chalicelib.errors import ConfigurationError
+from cli.arguments import count, positive, rate, share
 from cli.exits import EXIT_FAILED, EXIT_USAGE
+from cli.output import to_stderr
 
 EXAMPLES = """\
 examples:
@@ -60,10 +61,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return send.run(args)
     except ConfigurationError as exc:
-        print(f"error: {exc}", file=sys.stderr)
+        to_stderr(f"error: {exc}")
         return EXIT_USAGE
     except OSError as exc:
-        print(f"error: {exc.filename or 'output'}: {exc.strerror}", file=sys.stderr)
+        to_stderr(f"error: {exc.filename or 'output'}: {exc.strerror}")
         return EXIT_FAILED
 
 
@@ -84,14 +85,12 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     what = send.add_argument_group("generated events")
+    what.add_argument("--events", type=count, metavar="N", help="how many (1000; with --from: at most N)")
     what.add_argument(
-        "--events", type=_count, metavar="N", help="how many (1000; with --from: at most so many)"
+        "--products", type=positive, metavar="N", help="how many products (a tenth of the events)"
     )
     what.add_argument(
-        "--products", type=_positive, metavar="N", help="how many products (a tenth of the events)"
-    )
-    what.add_argument(
-        "--seed", type=_count, metavar="S", help="the same seed and --now give the same events (random)"
+        "--seed", type=count, metavar="S", help="the same seed and --now give the same events (random)"
     )
     what.add_argument("--now", type=_moment, metavar="TIME", help="RFC 3339; no event is later (the present)")
     what.add_argument("--forever", action="store_true", help="until Ctrl-C; needs --rate")
@@ -116,16 +115,16 @@ def parser() -> argparse.ArgumentParser:
 
     arrival = send.add_argument_group("arrival")
     arrival.add_argument(
-        "--duplicates", type=_share, default=0.0, metavar="SHARE", help="so many are sent twice (0)"
+        "--duplicates", type=share, default=0.0, metavar="SHARE", help="share that is sent twice (0)"
     )
     arrival.add_argument(
-        "--poison", type=_count, default=0, metavar="N", help="records that are no events (0)"
+        "--poison", type=count, default=0, metavar="N", help="records that are no events (0)"
     )
     arrival.add_argument(
         "--shuffle", action="store_true", help="in no order at all; holds everything in memory"
     )
     arrival.add_argument(
-        "--rate", type=_rate, metavar="R", help="records a second (as fast as the stream takes them)"
+        "--rate", type=rate, metavar="R", help="records a second (as fast as the stream takes them)"
     )
     arrival.add_argument(
         "--unordered",
@@ -147,40 +146,6 @@ def parser() -> argparse.ArgumentParser:
     )
     where.add_argument("--json", action="store_true", help="print the summary as one JSON object")
     return top
-
-
-def _count(text: str) -> int:
-    if not text.isascii() or not text.isdigit() or len(text) > 18:
-        raise argparse.ArgumentTypeError(f"expected a whole number, 0 or more, got {text!r}")
-    return int(text)
-
-
-def _positive(text: str) -> int:
-    number = _count(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("expected at least 1")
-    return number
-
-
-def _share(text: str) -> float:
-    number = _number(text)
-    if not 0 <= number <= 1:
-        raise argparse.ArgumentTypeError(f"expected a share from 0 to 1, got {text!r}")
-    return number
-
-
-def _rate(text: str) -> float:
-    number = _number(text)
-    if not 0 < number <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"expected more than 0 a second, at most 1000000, got {text!r}")
-    return number
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError as exc:
-        raise argparse.ArgumentTypeError(f"expected a number, got {text!r}") from exc
 
 
 def _moment(text: str) -> datetime:

@@ -1,8 +1,8 @@
 """Many entries in one Kinesis record, in the Kinesis Producer Library's format.
 
-The only place that writes that format (awslabs/amazon-kinesis-producer, aggregation-format.md); who reads it
-is chalicelib/stream/records.py.  A shard takes 1,000 records a second whatever their size, and a PUT payload
-unit of 25 KB is paid for whatever is in it: eighty events of 300 bytes fill one.
+The only place that writes that format; chalicelib/stream/kpl.py describes and reads it.  A shard takes 1,000
+records a second whatever their size, and a PUT payload unit of 25 KB is paid for whatever is in it: eighty
+events of 300 bytes fill one.
 
 Entries are gathered by the shard that their partition keys hash to, and go there by an explicit hash key, so
 that they lie on the shards on which they would lie one by one.  All records for a shard have one partition
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
 UNIT_BYTES = 25 * 1024
 
 # What an entry adds beside its data and key, at most: four tags, three lengths, the index of the key.
-_BYTES_AN_ENTRY = 4 + 3 * 3 + 2
+_BYTES_PER_ENTRY = 4 + 3 * 3 + 2
 # What the record adds beside its partition key: the format's mark and checksum.
-_BYTES_A_RECORD = 4 + 16
+_BYTES_PER_RECORD = 4 + 16
 
 
 class HashRange(NamedTuple):
@@ -57,7 +57,7 @@ class Aggregator:
         self._shards = sorted(shards)
         self._known |= {shard.shard_id for shard in shards}
         longest_key = max(len(shard.shard_id) for shard in shards)
-        self._room = self._unit_bytes - _BYTES_A_RECORD - longest_key
+        self._room = self._unit_bytes - _BYTES_PER_RECORD - longest_key
         self._starts = [shard.start for shard in self._shards]
         self._gathered: list[list[Entry]] = [[] for _ in self._shards]
         self._bytes = [0 for _ in self._shards]
@@ -75,7 +75,7 @@ class Aggregator:
                 yield None
                 continue
             shard = self._shard_of(entry.partition_key)
-            size = size_of(entry) + _BYTES_AN_ENTRY
+            size = size_of(entry) + _BYTES_PER_ENTRY
             if self._bytes[shard] + size > self._room:
                 yield from self._flush(shard)
             self._gathered[shard].append(entry)
@@ -110,21 +110,35 @@ class Aggregator:
         yield Entry(data, shard_id, gathered[0].kind, hash_key=str(start), holds=gathered)
 
     def _find_shard(self, partition_key: str) -> int:
-        """Kinesis puts a record on the shard whose range holds the MD5 of its partition key."""
-        digest = md5(partition_key.encode(), usedforsecurity=False).digest()
-        return bisect_right(self._starts, int.from_bytes(digest, "big")) - 1
+        return bisect_right(self._starts, hash_key_of(partition_key)) - 1
 
 
-def aggregate(entries: Sequence[Entry]) -> bytes:
+def hash_key_of(partition_key: str) -> int:
+    """Return the hash key of a partition key: a record goes to the shard whose range holds it."""
+    return int.from_bytes(md5(partition_key.encode(), usedforsecurity=False).digest(), "big")
+
+
+def aggregate(entries: Iterable[Entry]) -> bytes:
     """One record's data with all these entries in it, in this order."""
-    message = kpl.aggregated_record()
     index_of: dict[str, int] = {}
+    records: list[bytes] = []
     for entry in entries:
-        index = index_of.setdefault(entry.partition_key, len(index_of))
-        message.records.add(partition_key_index=index, data=entry.data)
-    message.partition_key_table.extend(index_of)
-    body: bytes = message.SerializeToString()
-    return kpl.KPL_MAGIC + body + md5(body, usedforsecurity=False).digest()
+        index = _varint(index_of.setdefault(entry.partition_key, len(index_of)))
+        head = b"\x08%b\x1a%b" % (index, _varint(len(entry.data)))
+        records += (b"\x1a", _varint(len(head) + len(entry.data)), head, entry.data)
+    keys = (key.encode() for key in index_of)
+    message = b"".join([*(b"\x0a%b%b" % (_varint(len(key)), key) for key in keys), *records])
+    return kpl.KPL_MAGIC + message + md5(message, usedforsecurity=False).digest()
+
+
+def _varint(number: int) -> bytes:
+    """A number as protobuf writes it."""
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    encoded.append(number)
+    return bytes(encoded)
 
 
 def open_shards(kinesis: "KinesisClient", stream: str) -> list[HashRange]:

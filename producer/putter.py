@@ -1,6 +1,6 @@
 """Entries onto the stream, each at least once and a product's in the order given.
 
-The only place that calls PutRecords.  Several requests are in flight; only entries that were refused are
+Several requests are in flight; only entries that were refused are
 sent again, after a backoff with jitter.  Which entry may go next is `waiting.py`'s to say.
 
 A request that got no answer may have been carried out: it is sent again, and what arrives twice is stored
@@ -19,21 +19,22 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib import cpu_affinity
 from producer import refusals
 from producer.entry import Entry, refused_because
+from producer.limits import (
+    ATTEMPTS,
+    BACKOFF_LIMIT_S,
+    BACKOFF_S,
+    IN_FLIGHT,
+    MAX_RECORDS,
+    MAX_REQUEST_BYTES,
+    OLDER_MAX_REQUEST_BYTES,
+)
 from producer.refusals import StreamUnavailableError
 from producer.report import Rejected, Report
-from producer.waiting import MAX_RECORDS, MAX_REQUEST_BYTES, OLDER_MAX_REQUEST_BYTES, Item, Waiting
+from producer.waiting import Item, Waiting
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_kinesis.type_defs import PutRecordsRequestEntryTypeDef, PutRecordsResultEntryTypeDef
-
-#: Requests under way at once.
-IN_FLIGHT = 4
-
-#: An entry is tried so often: about a minute and a half of backoff in all.  In a burst of 50,000 on shards at
-#: their limit, one has been seen refused twelve times running.
-ATTEMPTS = 40
-BACKOFF_S, BACKOFF_LIMIT_S = 0.1, 5.0
 
 #: When requests have got no answer for so long, nobody is there.
 UNANSWERED_S = 20.0
@@ -172,15 +173,15 @@ class Putter:
         if self._under_way:
             answered, _ = wait(self._under_way, timeout=seconds, return_when=FIRST_COMPLETED)
             for future in [each for each in self._under_way if each in answered]:  # the oldest first
-                self._settle(self._under_way.pop(future), future.result())
+                self._record_answer(self._under_way.pop(future), future.result())
         elif seconds is not None:
             self._sleep(seconds)
 
-    def _settle(self, items: list[Item], answer: _Answer) -> None:
-        """Book one request's outcome.  Raises StreamUnavailableError when trying again is pointless."""
+    def _record_answer(self, items: list[Item], answer: _Answer) -> None:
+        """Record one request's outcome.  Raises StreamUnavailableError when trying again is pointless."""
         self.report.requests += 1
         if answer.error is not None:
-            self._settle_error(items, answer.error, answer.at)
+            self._record_error(items, answer.error, answer.at)
             return
         self._unanswered_since = None
         for item, result in zip(items, answer.results, strict=True):
@@ -196,7 +197,7 @@ class Putter:
         if self._on_answer is not None:
             self._on_answer(self.report)
 
-    def _settle_error(self, items: list[Item], error: Exception, at: float) -> None:
+    def _record_error(self, items: list[Item], error: Exception, at: float) -> None:
         if refusals.is_too_large(error) and sum(item.bytes for item in items) > OLDER_MAX_REQUEST_BYTES:
             self._request_bytes = OLDER_MAX_REQUEST_BYTES
             self._waiting.put_first(items)
@@ -234,7 +235,7 @@ class Putter:
         """After the last request: what was answered counts, what is left was not sent."""
         for future, items in self._under_way.items():
             try:
-                self._settle(items, future.result())
+                self._record_answer(items, future.result())
             except StreamUnavailableError:
                 continue  # its items are ready again, and the run is over as it is
         self._under_way.clear()

@@ -10,10 +10,11 @@ import json
 import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO, NamedTuple, NoReturn
+from typing import Any, BinaryIO, NamedTuple
 
 import msgspec
 
+from chalicelib import strict_json
 from chalicelib.domain import events
 from chalicelib.errors import ConfigurationError, InvalidEventError
 
@@ -157,9 +158,11 @@ def _ndjson_rows(lines: Iterable[bytes]) -> Iterator[tuple[int, dict[str, Any] |
 
 def _object(line: bytes) -> dict[str, Any]:
     try:
-        row = _decoder.decode(_text(line))
+        row = strict_json.decode(_text(line))
     except json.JSONDecodeError as exc:
         raise _LineError(f"not JSON at column {exc.colno}: {exc.msg}") from exc
+    except (strict_json.RepeatedKeyError, strict_json.ConstantError) as exc:
+        raise _LineError(str(exc)) from exc
     except RecursionError as exc:
         raise _LineError("nested too deep") from exc
     if type(row) is not dict:
@@ -269,20 +272,3 @@ def _text(line: bytes) -> str:
         return line.decode()
     except UnicodeDecodeError as exc:
         raise _LineError(f"byte {exc.start} is not UTF-8: {exc.reason}") from exc
-
-
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    row = dict(pairs)
-    if len(row) != len(pairs):
-        raise _LineError("a key stands twice in one object")
-    return row
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise _LineError(f"{name} is not JSON")
-
-
-# Numbers stay text: `Raw` is written back as it stands.
-_decoder = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_int=msgspec.Raw, parse_float=msgspec.Raw, parse_constant=_no_constant
-)

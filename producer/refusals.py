@@ -5,23 +5,16 @@ The only place that reads botocore's errors on the way onto the stream.
 
 from botocore.exceptions import ClientError, ConnectionError, EndpointConnectionError, HTTPClientError
 
-from chalicelib.errors import LifecycleError
+from chalicelib.errors import THROTTLING_CODES, LifecycleError
 
 # Worth another attempt: the shard's limit, or AWS's own trouble.  Everything else is the same next time.
-_PASSING = frozenset(
-    {
-        "ProvisionedThroughputExceededException",
-        "InternalFailure",
-        "InternalFailureException",
-        "KMSThrottlingException",
-        "LimitExceededException",
-        "RequestTimeout",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
-        "Throttling",
-        "ThrottlingException",
-    }
-)
+_PASSING = THROTTLING_CODES | {
+    "InternalFailure",
+    "InternalFailureException",
+    "RequestTimeout",
+    "ServiceUnavailable",
+    "ServiceUnavailableException",
+}
 
 _INVALID = frozenset({"ValidationException", "InvalidArgumentException"})
 

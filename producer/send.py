@@ -26,10 +26,12 @@ from chalicelib import settings
 from chalicelib.raw_call import RawCall
 from cli import stage
 from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE
+from cli.output import to_stderr
 from producer import refusals
 from producer.aggregate import Aggregator, open_shards
 from producer.entry import Entry
-from producer.putter import IN_FLIGHT, Putter
+from producer.limits import IN_FLIGHT
+from producer.putter import Putter
 from producer.refusals import StreamUnavailableError
 from producer.report import Report
 from producer.source import Source
@@ -43,7 +45,7 @@ def run(args: argparse.Namespace) -> int:
 
     Raises ConfigurationError and OSError for what the caller can put right.
     """
-    with Source(args, say=_say) as source:
+    with Source(args, say=to_stderr) as source:
         return _print(source) if args.dry_run else _send(args, source)
 
 
@@ -53,7 +55,7 @@ def _send(args: argparse.Namespace, source: Source) -> int:
     try:
         kinesis = client()
     except (BotoCoreError, ValueError) as exc:  # ValueError: AWS_ENDPOINT_URL is no URL
-        _say(f"error: {exc}; check AWS_ENDPOINT_URL, AWS_DEFAULT_REGION and AWS_PROFILE")
+        to_stderr(f"error: {exc}; check AWS_ENDPOINT_URL, AWS_DEFAULT_REGION and AWS_PROFILE")
         return EXIT_UNAVAILABLE
     gc.freeze()  # what is loaded by now stays to the end: the collector need not look at it again and again
     unavailable = aggregator = None
@@ -79,7 +81,7 @@ def _send(args: argparse.Namespace, source: Source) -> int:
     if aggregator is not None:
         putter.report.unsent += aggregator.gathered()
     if unavailable is not None:
-        _say(f"error: {_remedy(unavailable, kinesis.meta.endpoint_url)}")
+        to_stderr(f"error: {_remedy(unavailable, kinesis.meta.endpoint_url)}")
         if not putter.report.sent:
             return EXIT_UNAVAILABLE
     _keep_rejects(args, putter.report)
@@ -186,14 +188,14 @@ def _keep_rejects(args: argparse.Namespace, report: Report) -> None:
     """
     lost = [rejected.entry for rejected in report.rejected]
     for rejected in report.rejected:
-        _say(f"refused: {rejected.entry.kind} of {rejected.entry.partition_key}: {rejected.reason}")
+        to_stderr(f"refused: {rejected.entry.kind} of {rejected.entry.partition_key}: {rejected.reason}")
     if args.source is not None or args.rejects is not None:
         lost += report.unsent
     if lost:
         path = Path(args.rejects or f"rejects-{datetime.now(timezone.utc):%Y%m%dT%H%M%S.%fZ}.ndjson")
         with path.open("ab") as file:
             _write(file, lost)
-        _say(f"{len(lost)} records that are not on the stream: {path}")
+        to_stderr(f"{len(lost)} records that are not on the stream: {path}")
 
 
 def _write(file: BinaryIO, entries: list[Entry]) -> None:
@@ -232,10 +234,6 @@ def _summarise(args: argparse.Namespace, source: Source, report: Report) -> None
         f"{unsent} unsent, {source.skipped} lines skipped"
     )
     if args.source is None:
-        _say(f"the same again: --seed {source.seed} --now {source.now.isoformat()}")
+        to_stderr(f"the same again: --seed {source.seed} --now {source.now.isoformat()}")
     if source.example is not None:
-        _say(f"one of the products: {source.example}")
-
-
-def _say(sentence: str) -> None:
-    print(sentence, file=sys.stderr)
+        to_stderr(f"one of the products: {source.example}")

@@ -21,7 +21,7 @@ from producer.lives import lives
 from producer.mix import arrivals
 
 DEFAULT_EVENTS = 1000
-EVENTS_A_PRODUCT = 10
+EVENTS_PER_PRODUCT = 10
 
 #: Products alive at a time under `--forever`; each such generation is drawn anew.
 FOREVER_PRODUCTS = 1000
@@ -85,12 +85,12 @@ class Source:
             return self._endless(args.products or FOREVER_PRODUCTS)
         events = DEFAULT_EVENTS if args.events is None else args.events
         self.total = round(events * (1 + args.duplicates)) + args.poison
-        return lives(events, args.products or max(1, events // EVENTS_A_PRODUCT), self.seed, self.now)
+        return lives(events, args.products or max(1, events // EVENTS_PER_PRODUCT), self.seed, self.now)
 
     def _endless(self, products: int) -> Iterator[bytes]:
         for generation in itertools.count():
             now = self._args.now or datetime.now(timezone.utc)
-            yield from lives(products * EVENTS_A_PRODUCT, products, self.seed + generation, now)
+            yield from lives(products * EVENTS_PER_PRODUCT, products, self.seed + generation, now)
 
     def _recorded(self) -> Iterator[bytes]:
         args = self._args

@@ -14,7 +14,7 @@ SERIALS = 32**8
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
-_SECONDS_A_DAY = 86_400
+_SECONDS_PER_DAY = 86_400
 
 
 def spelled_serial(number: int) -> str:
@@ -25,7 +25,7 @@ def spelled_serial(number: int) -> str:
 def spelled_time(epoch_us: int, nanosecond: int, digits: int, offset_minutes: int) -> str:
     """RFC 3339 in local time; `nanosecond` is what follows the microsecond, `digits` (0 to 9) are kept."""
     epoch_s, microsecond = divmod(epoch_us, 1_000_000)
-    day, second = divmod(epoch_s + offset_minutes * 60, _SECONDS_A_DAY)
+    day, second = divmod(epoch_s + offset_minutes * 60, _SECONDS_PER_DAY)
     minute, second = divmod(second, 60)
     fraction = f".{f'{microsecond:06d}{nanosecond:03d}'[:digits]}" if digits else ""
     return f"{_day(day)}T{minute // 60:02d}:{minute % 60:02d}:{second:02d}{fraction}{_zone(offset_minutes)}"

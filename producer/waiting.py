@@ -2,7 +2,7 @@
 
 PutRecords keeps no order inside a request once an entry of it is refused.  So with order a request holds one
 entry of a partition key, and the next of that key goes out after its predecessor was accepted; without,
-requests are filled whatever their keys.  The only place that knows a request's limits.
+requests are filled whatever their keys.
 """
 
 import heapq
@@ -11,17 +11,7 @@ from collections import deque
 from collections.abc import Sequence
 
 from producer.entry import Entry, size_of
-
-# Limits of a request (Kinesis API reference, PutRecords).
-MAX_RECORDS = 500
-MAX_REQUEST_BYTES = 10 * 1024 * 1024
-OLDER_MAX_REQUEST_BYTES = 5 * 1024 * 1024  # what Kinesis took until 2025, and emulators still do
-
-#: Entries read ahead in search of a request's worth of different partition keys.
-READ_AHEAD = 10 * MAX_RECORDS
-
-#: The same in bytes, whatever the size of the entries: bounds memory.
-READ_AHEAD_BYTES = 4 * MAX_REQUEST_BYTES
+from producer.limits import MAX_RECORDS, READ_AHEAD, READ_AHEAD_BYTES
 
 
 class Item:
@@ -94,13 +84,13 @@ class Waiting:
             self._behind[key] = deque()
             self._ready.append(item)
 
-    def request(self, most_bytes: int) -> list[Item]:
+    def request(self, max_bytes: int) -> list[Item]:
         """Take out what goes with the next request: one item at least, if any is ready."""
         items: list[Item] = []
         size = 0
         while self._ready and len(items) < MAX_RECORDS:
             size += self._ready[0].bytes
-            if items and size > most_bytes:
+            if items and size > max_bytes:
                 break
             items.append(self._ready.popleft())
         return items

@@ -21,14 +21,14 @@ MARKETS = (
     ("ja_JP", "JP", 540, "JPY", 150),
     ("ne_NP", "NP", 345, "NPR", 140),
 )
-DEALERS_A_MARKET = 40
-NOTES_A_MARKET = 8
+DEALERS_PER_MARKET = 40
+NOTES_PER_MARKET = 8
 
 #: How many fractional digits a reporter's clock writes: none, milliseconds, microseconds, 100 ns, ns.
 CLOCKS = (0, 3, 3, 3, 6, 6, 7, 9)
 
 PLANTS = 6
-WAREHOUSES_A_MARKET = 2
+WAREHOUSES_PER_MARKET = 2
 
 
 class Place(NamedTuple):
@@ -65,12 +65,12 @@ def world(seed: int) -> World:
     for market in MARKETS:
         fake = Faker(market[0])
         fake.seed_instance(rng.getrandbits(64))
-        notes = tuple(fake.sentence(nb_words=6) for _ in range(NOTES_A_MARKET))
-        for _ in range(DEALERS_A_MARKET):
+        notes = tuple(fake.sentence(nb_words=6) for _ in range(NOTES_PER_MARKET))
+        for _ in range(DEALERS_PER_MARKET):
             dealers.append(_place("dealer", len(dealers), market, fake, rng, notes))
         if len(plants) < PLANTS:
             plants.append(_place("plant", len(plants), market, fake, rng, notes))
-        for _ in range(WAREHOUSES_A_MARKET):
+        for _ in range(WAREHOUSES_PER_MARKET):
             warehouses.append(_place("warehouse", len(warehouses), market, fake, rng, notes))
     letters = "ABCDEFGHKLMNPRSTUVWXYZ"
     return World(

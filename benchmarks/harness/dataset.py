@@ -1,7 +1,6 @@
 """Seeded lifecycle events, and Lambda events that carry them.
 
-The only place that decides what the benchmarks are fed.  The events are the producer's: about 300 bytes,
-with its mix of types, the same bytes on every machine.
+The events are the producer's: about 300 bytes, with its mix of types, the same bytes on every machine.
 """
 
 import base64
@@ -18,7 +17,7 @@ SEED = 20261120
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 
 #: The deployed mapping's batch size.
-RECORDS_A_LAMBDA_EVENT = 500
+RECORDS_PER_LAMBDA_EVENT = 500
 
 _STREAM_ARN = "arn:aws:kinesis:eu-west-1:000000000000:stream/lifecycle-bench-events"
 _SHARD = "shardId-000000000000"
@@ -27,7 +26,7 @@ _ARRIVED_AT = 1795176000.123
 
 
 def wire_events(count: int, products: int) -> list[bytes]:
-    """So many events of so many products as a producer sends them, each product's in order."""
+    """Return `count` events of `products` products as a producer sends them, each product's in order."""
     return list(lives(count, products, SEED, NOW))
 
 
@@ -53,7 +52,7 @@ def voids_of(named: Sequence[bytes]) -> list[bytes]:
     ]
 
 
-def lambda_events(data: Sequence[bytes], size: int = RECORDS_A_LAMBDA_EVENT) -> Iterator[dict[str, Any]]:
+def lambda_events(data: Sequence[bytes], size: int = RECORDS_PER_LAMBDA_EVENT) -> Iterator[dict[str, Any]]:
     """Lambda events of up to `size` records each (Lambda developer guide, with-kinesis)."""
     numbers = itertools.count(_FIRST_SEQUENCE_NUMBER)
     for start in range(0, len(data), size):

@@ -1,7 +1,4 @@
-"""Contenders in fresh processes, several runs, medians and spread.
-
-The only place that starts processes for the benchmarks and that makes figures out of runs.
-"""
+"""Contenders in fresh processes, several runs, medians and spread."""
 
 import contextlib
 import http.client
@@ -22,7 +19,7 @@ from cli.paths import ROOT
 Line = dict[str, Any]
 
 #: A contender that takes longer has hung.
-_LONGEST_S = 600
+_MAX_S = 600
 
 CREDENTIALS = {
     "AWS_ACCESS_KEY_ID": "bench",
@@ -55,7 +52,7 @@ def child(function: str, url: str, /, environment: Mapping[str, str] | None = No
         env=child_environment(url, **(environment or {})),
         capture_output=True,
         text=True,
-        timeout=_LONGEST_S,
+        timeout=_MAX_S,
     )
     if ran.returncode != 0:
         raise ContenderError(f"{function}: {ran.stderr[-2000:]}")
@@ -107,11 +104,6 @@ def line(about: Mapping[str, Any], runs: Sequence[Mapping[str, float]]) -> Line:
     each = {name: [rounded(run[name]) for run in runs] for name in runs[0]}
     figures = {name: rounded(statistics.median(values)) for name, values in each.items()}
     return {**about, **figures, "runs": len(runs), "each": each}
-
-
-def percentile(ordered: Sequence[float], rank: float) -> float:
-    """The nearest-rank percentile of what is in order already."""
-    return ordered[max(0, -(-len(ordered) * int(rank) // 100) - 1)]
 
 
 def rounded(value: float) -> float:

@@ -4,7 +4,8 @@ The only place that reads them.  Everything in a request is hostile until it has
 cannot be understood is an InvalidRequestError with a sentence, never a guess.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from urllib.parse import unquote, urlencode
 
 import msgspec
@@ -20,6 +21,9 @@ MAX_LIMIT, DEFAULT_LIMIT = 1000, 100
 
 _ORDERS = ("asc", "desc")
 
+# What begins like a serial and may be an EPC: a URN, a GS1 key, an element string without brackets.
+_EPC = re.compile(r"urn:|gs1:|[0-9]{16}.", re.IGNORECASE)
+
 
 class EventsQuery(msgspec.Struct, frozen=True):
     """The parsed query string of `/products/{serial}/events`."""
@@ -32,6 +36,11 @@ class EventsQuery(msgspec.Struct, frozen=True):
     after: str | None = None
     format: str | None = None  # as named in the query string; None when it was not
     anomalies: bool = False  # whether they are asked for
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it asks for all events from the first one on, whatever their type and time."""
+        return not (self.type or self.since or self.until or self.after)
 
     def identity(self, serial: str) -> tuple[str | None, ...]:
         """What a cursor belongs to."""
@@ -52,12 +61,35 @@ class EventsQuery(msgspec.Struct, frozen=True):
         return "?" + urlencode({name: value for name, value in given.items() if value is not None})
 
 
-def serial_of(raw: str) -> str:
-    """The serial of a path; API Gateway leaves path parameters percent-encoded."""
-    serial = unquote(raw)
-    if not events.is_serial(serial):
-        raise InvalidRequestError(f"serial: expected {events.SERIAL_RULE}, got {quoted(serial)}")
-    return serial
+def typed(request: Request) -> str:
+    """The serial that was asked for, as it was given; whatever it is, it fits into a search box."""
+    given = ""
+    if request.uri_params and "serial" in request.uri_params:
+        given = unquote(request.uri_params["serial"])
+    elif request.query_params and "serial" in request.query_params:
+        given = request.query_params["serial"]
+    return given[:200].encode("utf-8", "replace").decode()
+
+
+def only(serial: str, position: str) -> str:
+    """The query string of the page that holds the event at `position` and no other."""
+    instant, _, digest = position.partition("#")
+    before = f"{instant}#{max(int(digest, 16) - 1, 0):032x}"
+    return f"?order=asc&limit=1&cursor={cursors.encode(before, EventsQuery(order='asc').identity(serial))}"
+
+
+def serials_of(text: str) -> Iterator[str]:
+    """Yield the serials under which the product may be stored that `text` names, the likeliest first.
+
+    `text` is a serial or an EPC.  Raises InvalidRequestError with a sentence when it is neither.
+    """
+    if events.is_serial(text) and not _EPC.match(text):
+        yield text
+        return
+    # Loaded only for an EPC: a lookup by serial starts as quickly as without it.
+    from chalicelib.epcis import lookup
+
+    yield from lookup.serials(text)
 
 
 def events_query(request: Request, serial: str) -> EventsQuery:

@@ -34,12 +34,18 @@ from chalicelib.errors import (
     StorageError,
 )
 
+#: The route of every address that no other route has.
+ELSEWHERE = "/{proxy+}"
+
 #: The newest answer is always asked for, and costs nothing to send again while it is the same; nothing is
 #: kept where others could read it.
 _CACHE_CONTROL = "private, no-cache"
 
 #: Answers differ with these.  Accept-Encoding is the gateway's to add.
 _VARY = "Accept, Authorization"
+
+#: How a file's name ends, where that is not the format's name.
+_ENDINGS = {"epcis": "jsonld"}
 
 _SECURITY_HEADERS = {
     # A page loads what it was shipped with and nothing else; metadata may hold what it likes.
@@ -98,10 +104,7 @@ def finished(request: Request, get_response: Callable[[Request], Response]) -> R
     response = get_response(request)
     refused = response.status_code >= 400 and isinstance(response.body, dict)
     if refused and negotiation.prefers_html(request.headers.get("accept")):
-        from chalicelib.api import pages
-
-        page = pages.refusal(response.status_code, str(response.body["Message"]), root_reference(request))
-        response = Response(page, {**response.headers, **_html_headers()}, response.status_code)
+        response = _refusal_page(request, response)
     headers = response.headers
     headers.setdefault("X-Content-Type-Options", "nosniff")
     headers.setdefault("Cache-Control", "no-store" if response.status_code >= 400 else _CACHE_CONTROL)
@@ -111,6 +114,20 @@ def finished(request: Request, get_response: Callable[[Request], Response]) -> R
     if response.status_code == 200 and headers["Cache-Control"] != "no-store":
         response = _with_etag(request, response)
     return Response("", response.headers, response.status_code) if request.method == "HEAD" else response
+
+
+def _refusal_page(request: Request, refused: Response) -> Response:
+    """What a person reads instead of the JSON of a refusal."""
+    from chalicelib.api import pages, queries
+
+    page = pages.refusal(
+        refused.status_code,
+        str(refused.body["Message"]),
+        root_reference(request),
+        typed=queries.typed(request),
+        is_product=request.path.startswith("/products/"),
+    )
+    return Response(page, {**refused.headers, **_html_headers()}, refused.status_code)
 
 
 def log_cause(exc: LifecycleError) -> None:
@@ -129,13 +146,27 @@ def _with_etag(request: Request, response: Response) -> Response:
     return response
 
 
-def respond(format_: str, body: str, following: str | None = None) -> Response:
+def respond(format_: str, body: str, following: str | None = None, file_name: str | None = None) -> Response:
+    """The answer of this format; `file_name` is what it is called where it is saved."""
     headers = _html_headers() if format_ == "html" else {"Content-Type": negotiation.FORMATS[format_]}
     if format_ == "csv":
         headers["Content-Type"] += "; charset=utf-8; header=present"
+    if file_name is not None:
+        # Inline: a browser shows what it can show, and a `download` link still saves it under this name.
+        headers["Content-Disposition"] = f'inline; filename="{file_name}"'
     if following is not None:
         headers["Link"] = f'<{following}>; rel="next"'
     return Response(body, dict(headers))
+
+
+def file_name(serial: str, format_: str, part: int | None) -> str:
+    """What a file of a product's events is called.
+
+    `part` is how many events it holds where there are more; None where it has them all.
+    """
+    # No colon: Windows allows none in a file's name.
+    extent = "" if part is None else f"-part-{part}-events"
+    return f"{serial.replace(':', '_')}{extent}.{_ENDINGS.get(format_, format_)}"
 
 
 def _html_headers() -> dict[str, str]:
@@ -153,12 +184,15 @@ def root_reference(request: Request) -> str:
     Relative, so that it holds under an API Gateway stage or a custom domain's base path, which the
     handler is not told of reliably.
     """
-    depth = request.path.count("/") - 1
-    if depth:
-        return "../" * (depth + ends_in_slash(request))
-    path = str(request.context.get("path", "/"))
-    # The root without its slash, as in https://…/prod: references begin beside it.
-    return "" if path.endswith("/") else path.rpartition("/")[2] + "/"
+    if request.path == "/":
+        path = str(request.context.get("path", "/"))
+        # The root without its slash, as in https://…/prod: references begin beside it.
+        return "" if path.endswith("/") else path.rpartition("/")[2] + "/"
+    path = request.path
+    if path == ELSEWHERE:
+        (rest,) = (request.uri_params or {"proxy": ""}).values()
+        path = "/" + rest.strip("/")
+    return "../" * (path.count("/") - 1 + ends_in_slash(request))
 
 
 def ends_in_slash(request: Request) -> bool:

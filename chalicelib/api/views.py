@@ -8,7 +8,9 @@ of each behind the events.  A product's own answer finds them in its first Query
 there are some; a page of events makes one for them.
 """
 
+from collections.abc import Callable, Iterable
 from datetime import datetime
+from typing import TypeVar
 
 import msgspec
 
@@ -16,8 +18,10 @@ from chalicelib.api.queries import EventsQuery
 from chalicelib.api.walk import FIRST, Walk
 from chalicelib.domain import events, instants, lifecycle
 from chalicelib.domain.voids import Voids
-from chalicelib.errors import ProductNotFoundError
+from chalicelib.errors import InvalidRequestError, ProductNotFoundError, RequestError
 from chalicelib.tables.history import History, Page, StoredEvent
+
+T = TypeVar("T")
 
 #: Events in a product's own answer: one fewer than are read, which tells whether there are more.
 NEWEST = FIRST - 1
@@ -41,6 +45,32 @@ class EventPage(msgspec.Struct, frozen=True):
     events: list[StoredEvent]
     reading: lifecycle.Reading  # anomalies only where they were asked for
     following: str | None
+
+
+AnyView = TypeVar("AnyView", ProductView, EventPage)
+
+
+def first(view: AnyView, count: int) -> AnyView:
+    """Return the view with its first `count` events alone; the next page goes on behind them."""
+    shown = view.events[:count]
+    positions = {event.position for event in shown}
+    anomalies = [anomaly for anomaly in view.reading.anomalies if anomaly.position in positions]
+    reading = msgspec.structs.replace(view.reading, anomalies=anomalies)
+    return msgspec.structs.replace(view, events=shown, reading=reading, following=shown[-1].position)
+
+
+def first_known(serials: Iterable[str], look_up: Callable[[str], T]) -> T:
+    """Return what `look_up` returns for the first of the serials under which something is stored.
+
+    Raises the first error of a serial, when all of them are unknown, or strangers to the cursor given.
+    """
+    failure: RequestError | None = None
+    for serial in serials:
+        try:
+            return look_up(serial)
+        except (ProductNotFoundError, InvalidRequestError) as exc:
+            failure = failure or exc
+    raise failure or InvalidRequestError("serial: names nothing")
 
 
 def product(history: History, serial: str, now: datetime) -> ProductView:

@@ -29,13 +29,12 @@ msgspec writes, because its `Raw` puts a number back as it was written.
 
 import json
 import re
-from collections import Counter
-from collections.abc import Sequence
 from hashlib import blake2b
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
+from chalicelib import strict_json
 from chalicelib.domain import instants
 from chalicelib.errors import InvalidEventError
 from chalicelib.text import quoted
@@ -203,27 +202,13 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def _unique(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
-    obj = dict(pairs)
-    if len(obj) != len(pairs):
-        repeated, _ = Counter(key for key, _ in pairs).most_common(1)[0]
-        raise _invalid(f"the key {quoted(repeated)} stands twice in one object")
-    return obj
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise InvalidEventError("not_json", f"{name} is not JSON")
-
-
-# Numbers stay text: `Raw` is written back as it stands, and no number is too long or too precise.
-_parse = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_int=msgspec.Raw, parse_float=msgspec.Raw, parse_constant=_no_constant
-).decode
-
-
 def _read_thoroughly(text: str) -> _Sent:
     try:
-        fields = _parse(text)
+        fields = strict_json.decode(text)
+    except strict_json.RepeatedKeyError as exc:
+        raise _invalid(str(exc)) from exc
+    except strict_json.ConstantError as exc:
+        raise InvalidEventError("not_json", str(exc)) from exc
     except json.JSONDecodeError as exc:
         if text.startswith("\ufeff"):
             raise InvalidEventError("not_json", "begins with a byte order mark, which is not JSON") from exc

@@ -7,7 +7,6 @@ part of what happened; ours takes note itself.
 What has no serial number, quantities of a class above all, is reported as skipped, never dropped silently.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
@@ -15,6 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from chalicelib import strict_json
 from chalicelib.domain import events, instants
 from chalicelib.epcis import identifiers, schema, vocabulary
 from chalicelib.epcis.vocabulary import PREFIX
@@ -51,7 +51,7 @@ class _EventError(ValueError):
 
 def decode(text: str) -> Any:
     """JSON with numbers as `msgspec.Raw`, spelled as they were.  Raises ValueError and RecursionError."""
-    return _decoder.decode(text)
+    return strict_json.decode(text)
 
 
 def document_events(document: Any) -> tuple[list[Any], list[Any], str | None]:
@@ -92,15 +92,18 @@ def capture(event: Any, contexts: list[Any], sender: str | None) -> Iterator[Cap
                     None, f"{field}: {ascii(name)[:80]} is a class-level quantity and has no serial"
                 )
     seen: set[str] = set()
+    meant = event.get(PREFIX + "serial")
     for field, epc in _epcs(event):
         try:
-            serial = _serial(epc)
-            if serial in seen or event.get(PREFIX + "serial", serial) != serial:
+            serial = _serial(epc) if meant is None else _meant(meant, epc)
+            if serial is None or serial in seen:
                 continue
             seen.add(serial)
             yield Captured(_wire(event, field, epc, serial, contexts, sender), None)
         except ValueError as exc:
             yield Captured(None, f"{field}: {exc}")
+    if meant is not None and not seen:
+        yield Captured(None, f"{PREFIX}serial: no EPC of the event has the serial {ascii(meant)[:80]}")
     if not seen and not any(_epcs(event)) and not any(event.get(field) for field in schema.QUANTITY_FIELDS):
         yield Captured(None, "names no EPC")
 
@@ -119,9 +122,14 @@ def _epcs(event: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _serial(epc: Any) -> str:
     if not isinstance(epc, str):
         raise _EventError("an EPC is a string")
-    if identifiers.is_class_level(epc):
-        raise _EventError(f"{ascii(epc)[:80]} names a class and has no serial")
     return identifiers.serial_of(epc)
+
+
+def _meant(serial: Any, epc: Any) -> str | None:
+    """The serial that an event is meant for, if this EPC has it or once had it; the others are not read."""
+    if isinstance(serial, str) and isinstance(epc, str):
+        return serial if identifiers.has_serial(epc, serial) else None
+    return None
 
 
 def _wire(
@@ -137,7 +145,7 @@ def _wire(
     }
     # `id` is what JSON-LD calls an eventID, and some of GS1's own examples do.
     event_id = event.get(PREFIX + "eventID", event.get("eventID", event.get("id")))
-    kept = _kept(event, field, epc, wire["type"], contexts)
+    kept = _kept(event, field, epc, wire, contexts)
     if isinstance(event_id, str) and 1 <= len(event_id) <= 128:
         wire["event_id"] = event_id
     elif event_id is not None:
@@ -175,7 +183,9 @@ def _void(wire: dict[str, Any], declaration: Any) -> dict[str, Any]:
     return void | ({"source": wire["source"]} if "source" in wire else {})
 
 
-def _kept(event: Mapping[str, Any], field: str, epc: str, type_: str, contexts: list[Any]) -> dict[str, Any]:
+def _kept(
+    event: Mapping[str, Any], field: str, epc: str, wire: Mapping[str, Any], contexts: list[Any]
+) -> dict[str, Any]:
     """What the wire format has no field for, as far as it is about this EPC."""
     kept = {
         name: vocabulary.short(value) if name in _PART_OF_THE_TABLE else value
@@ -194,9 +204,11 @@ def _kept(event: Mapping[str, Any], field: str, epc: str, type_: str, contexts: 
         kept["@context"] = used
     if event_type != "ObjectEvent":
         kept["type"] = event_type
+    if field == "epcList" and epc != identifiers.plain_epc(wire["serial"]):
+        kept["epcList"] = [epc]  # as it was written; the serial has one spelling only
     if kept.keys() <= _PART_OF_THE_TABLE:
         said = vocabulary.Meaning(str(kept.get("action")), kept.get("bizStep"), kept.get("disposition"))
-        if said == vocabulary.meaning_of(type_):
+        if said == vocabulary.meaning_of(wire["type"]):
             return {}
     return kept
 
@@ -240,19 +252,3 @@ def _occurred_at(event: Mapping[str, Any]) -> str:
     local = datetime.fromisoformat(utc[:17] + ("59" if leap else utc[17:19]))
     spelled = (local - away if sign == "-" else local + away).isoformat()
     return f"{spelled[:17]}{'60' if leap else spelled[17:]}{utc[19:-1]}{offset if away else 'Z'}"
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return members
-
-
-def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is not JSON")
-
-
-_decoder = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_int=msgspec.Raw, parse_float=msgspec.Raw, parse_constant=_no_constant
-)

@@ -54,12 +54,15 @@ def event(stored: StoredEvent, recorded_at: str) -> dict[str, Any]:
 
 def _plain(stored: StoredEvent, recorded_at: str, metadata: dict[str, Any]) -> dict[str, Any]:
     meaning = vocabulary.meaning_of(stored.type)
+    epc = identifiers.plain_epc(stored.serial)
     plain = {
         "type": "ObjectEvent",
         **_what_and_when(stored, recorded_at),
-        "epcList": [identifiers.epc_of(stored.serial)],
+        "epcList": [epc],
         "action": meaning.action,
     }
+    if identifiers.is_earlier_serial(stored.serial):
+        plain[PREFIX + "serial"] = stored.serial
     if meaning.biz_step is not None:
         plain["bizStep"] = meaning.biz_step
     if meaning.disposition is not None:
@@ -78,26 +81,40 @@ def _rich(
     rich: dict[str, Any] = {"type": type_, **_what_and_when(stored, recorded_at)}
     fields = schema.FIELDS[type_]
     left = {}
+    epcs = [identifiers.plain_epc(stored.serial)]
     for name, value in kept.items():
         if name == "type":
             continue
-        if fields[name](value) if name in fields else schema.is_extension(name):
+        if name == "epcList" and _names(value, stored.serial):
+            epcs = value  # as it was written when it came in
+        elif fields[name](value) if name in fields else schema.is_extension(name):
             rich[name] = value
         else:
             left[name] = value
-    epc = identifiers.epc_of(stored.serial)
     if type_ in ("ObjectEvent", "TransactionEvent"):
-        rich["epcList"] = [] if rich.get("parentID") == epc else [epc]
-    if vocabulary.type_of(rich, is_input=epc in rich.get("inputEPCList", ())) != stored.type:
+        rich["epcList"] = [] if _names([rich.get("parentID")], stored.serial) else epcs
+    is_input = any(_names([epc], stored.serial) for epc in rich.get("inputEPCList", ()))
+    if vocabulary.type_of(rich, is_input=is_input) != stored.type:
         rich[PREFIX + "type"] = stored.type
-    if type_ != "ObjectEvent":
-        rich[PREFIX + "serial"] = stored.serial  # others are named too, and have their own histories
+    if type_ != "ObjectEvent" or identifiers.is_earlier_serial(stored.serial):
+        # Others are named too, and have their own histories; or the EPC has another serial now.
+        rich[PREFIX + "serial"] = stored.serial
     others = {name: value for name, value in metadata.items() if name != KEPT}
     if left:
         others[KEPT] = left
     if others:
         rich[PREFIX + "metadata"] = others
     return rich if schema.is_whole(rich) else None
+
+
+def _names(epcs: Any, serial: str) -> bool:
+    """Whether this is a list of one EPC, which is or was the serial's."""
+    return (
+        isinstance(epcs, list)
+        and len(epcs) == 1
+        and identifiers.is_uri(epcs[0])
+        and identifiers.has_serial(epcs[0], serial)
+    )
 
 
 def _what_and_when(stored: StoredEvent, recorded_at: str) -> dict[str, Any]:

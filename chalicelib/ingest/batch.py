@@ -9,18 +9,18 @@ is `unfinished`, and the earliest of those is where Lambda resumes.
 """
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 import msgspec
 
 from chalicelib.deadline import Deadline
-from chalicelib.domain import events
 from chalicelib.domain.voids import VOID
 from chalicelib.errors import RecordError, StorageError, UnavailableError, UnfinishedBatchError
 from chalicelib.ingest.poison import PoisonPills
 from chalicelib.ingest.writers import Writers, completed_within
+from chalicelib.stream import records as stream_records
 from chalicelib.stream.records import Record
 from chalicelib.tables import history, items
 from chalicelib.tables.history import History, Written
@@ -56,14 +56,15 @@ def ingest(
     quarantine: Quarantine,
     deadline: Deadline,
     writers: Writers,
+    cases: Mapping[str, int] | None = None,
 ) -> Outcome:
     """Give every record its place, or name it as unfinished once the deadline has passed.
 
     Records come in the stream's order: of those that are left for lack of time only the first is looked at,
-    because Lambda delivers the others again with it.  Raises nothing for a record or for DynamoDB; a bug of
-    ours escapes, after the requests in flight.
+    because Lambda delivers the others again with it.  `cases` goes to PoisonPills.  Raises nothing for a
+    record or for DynamoDB; a bug of ours escapes, after the requests in flight.
     """
-    batch = _Batch(history_table, quarantine, deadline, writers)
+    batch = _Batch(history_table, quarantine, deadline, writers, PoisonPills(cases or {}))
     try:
         for record in records:
             if deadline.remaining_s() <= 0:
@@ -95,7 +96,12 @@ class _Batch:
     """The state of one `ingest`: what waits for a request, and what is in flight."""
 
     def __init__(
-        self, history_table: History, quarantine: Quarantine, deadline: Deadline, writers: Writers
+        self,
+        history_table: History,
+        quarantine: Quarantine,
+        deadline: Deadline,
+        writers: Writers,
+        pills: PoisonPills,
     ) -> None:
         self._history = history_table
         self._quarantine = quarantine
@@ -109,13 +115,13 @@ class _Batch:
         self._markers: list[Marker] = []
         self._writes: deque[_Write] = deque()
         self._calls: list[Future[Any]] = []  # all that may still be in flight
-        self._pills = PoisonPills()
+        self._pills = pills
         self._puts: list[tuple[Record, RecordError, Future[bool]]] = []
 
     def add(self, record: Record) -> None:
         self._outcome.records += 1
         try:
-            event = events.decode(record.data)
+            event = stream_records.decode(record)
             item = items.to_item(event, record.arrived_at_ms)
         except RecordError as exc:
             self._pills.add(record, exc)

@@ -22,6 +22,7 @@ from botocore.parsers import ResponseParserError
 
 from chalicelib.deadline import Deadline
 from chalicelib.errors import (
+    THROTTLING_CODES,
     GoneError,
     LifecycleError,
     RefusedNumberError,
@@ -44,13 +45,6 @@ MAX_PAGE, MIN_PAGE = 1000, 100
 
 #: How near to its whole retention an empty page may lie behind before it means a trimmed start.
 _HORIZON_MARGIN_MS = 60_000
-
-_THROTTLED = {
-    "ProvisionedThroughputExceededException",
-    "LimitExceededException",
-    "KMSThrottlingException",
-    "ThrottlingException",
-}
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True):
@@ -270,4 +264,4 @@ def _as_ours(exc: ClientError) -> LifecycleError:
         return _ExpiredIteratorError(said)
     if code == "InvalidArgumentException":
         return RefusedNumberError(said)
-    return ThrottledError(said) if code in _THROTTLED else UnavailableError(said)
+    return ThrottledError(said) if code in THROTTLING_CODES else UnavailableError(said)

@@ -31,7 +31,7 @@ HEAD_ATTRIBUTES = ("id", "reason", "sentence", "partition_key", "arrived_at", "s
 Item = dict[str, Any]
 
 
-class Deed(msgspec.Struct, frozen=True, gc=False):
+class AuditEntry(msgspec.Struct, frozen=True, gc=False):
     """One line of the audit trail: who did what, when, and why."""
 
     at_ms: int
@@ -48,7 +48,7 @@ class Head(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     partition_key: str
     arrived_at_ms: int
     status: Status = "open"
-    trail: tuple[Deed, ...] = ()
+    trail: tuple[AuditEntry, ...] = ()
 
 
 class Case(Head, frozen=True, kw_only=True, gc=False):
@@ -86,7 +86,7 @@ def to_head_item(case: Case, pieces: Sequence[bytes]) -> Item:
         "arrived_at": {"N": str(case.arrived_at_ms)},
         "status": {"S": case.status},
         "status_bucket": {"S": f"{case.status}#{bucket(case.id)}"},
-        "trail": {"L": [deed_value(deed) for deed in case.trail]},
+        "trail": {"L": [audit_value(entry) for entry in case.trail]},
     }
 
 
@@ -107,9 +107,9 @@ def from_items(items: Sequence[Mapping[str, Any]]) -> Case:
     return Case(**_said(head), payload=payload, corrected=corrected)
 
 
-def deed_value(deed: Deed) -> Item:
+def audit_value(entry: AuditEntry) -> Item:
     """A line of the audit trail as an attribute value."""
-    return {"M": {"at": {"N": str(deed.at_ms)}, "who": {"S": deed.who}, "what": {"S": deed.what}}}
+    return {"M": {"at": {"N": str(entry.at_ms)}, "who": {"S": entry.who}, "what": {"S": entry.what}}}
 
 
 def bucket(id_: str) -> int:
@@ -126,8 +126,8 @@ def _said(head: Mapping[str, Any]) -> dict[str, Any]:
         "arrived_at_ms": int(head["arrived_at"]["N"]),
         "status": head["status"]["S"],
         "trail": tuple(
-            Deed(int(deed["M"]["at"]["N"]), deed["M"]["who"]["S"], deed["M"]["what"]["S"])
-            for deed in head["trail"]["L"]
+            AuditEntry(int(entry["M"]["at"]["N"]), entry["M"]["who"]["S"], entry["M"]["what"]["S"])
+            for entry in head["trail"]["L"]
         ),
     }
 

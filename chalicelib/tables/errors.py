@@ -14,14 +14,13 @@ from botocore.exceptions import (
 from botocore.parsers import ResponseParserError
 
 from chalicelib.deadline import Deadline
-from chalicelib.errors import RefusedItemError, StorageError, ThrottledError, UnavailableError
-
-_THROTTLED = {
-    "ProvisionedThroughputExceededException",
-    "RequestLimitExceeded",
-    "ThrottlingException",
-    "Throttling",
-}
+from chalicelib.errors import (
+    THROTTLING_CODES,
+    RefusedItemError,
+    StorageError,
+    ThrottledError,
+    UnavailableError,
+)
 
 
 def patiently(call: Callable[[], object], deadline: Deadline) -> bool:
@@ -59,7 +58,7 @@ def _as_ours(exc: ClientError) -> StorageError | RefusedItemError:
     code = exc.response["Error"]["Code"]
     message = exc.response["Error"].get("Message", "")
     said = f"DynamoDB said {code}: {message}"
-    if code in _THROTTLED:
+    if code in THROTTLING_CODES:
         return ThrottledError(said)
     if code == "ValidationException" and not _is_about_the_table(message):
         return RefusedItemError("refused", said)

@@ -21,8 +21,8 @@ from botocore.exceptions import ClientError
 from chalicelib.deadline import Deadline
 from chalicelib.errors import StorageError
 from chalicelib.tables import cases
+from chalicelib.tables.cases import AuditEntry, Head, Status
 from chalicelib.tables.cases import Case as Case
-from chalicelib.tables.cases import Deed, Head, Status
 from chalicelib.tables.errors import patiently, translated
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ class Quarantine:
             return None
         return cases.from_items(items)
 
-    def move(self, id_: str, to: Status, deed: Deed, corrected: bytes | None = None) -> bool:
+    def move(self, id_: str, to: Status, entry: AuditEntry, corrected: bytes | None = None) -> bool:
         """Close an open case, and append to its audit trail who did it and why.
 
         False, and nothing has changed, when it is not open (any more) or not there.  `corrected` is kept
@@ -99,12 +99,12 @@ class Quarantine:
             ":open": {"S": "open"},
             ":to": {"S": to},
             ":bucket": {"S": f"{to}#{cases.bucket(id_)}"},
-            ":deed": {"L": [cases.deed_value(deed)]},
+            ":entry": {"L": [cases.audit_value(entry)]},
         }
-        update = "SET #status = :to, status_bucket = :bucket, trail = list_append(trail, :deed)"
+        update = "SET #status = :to, status_bucket = :bucket, trail = list_append(trail, :entry)"
         with translated():
             if corrected is not None:
-                start, pieces = cases.correction_base(deed.at_ms), cases.chunks(corrected)
+                start, pieces = cases.correction_base(entry.at_ms), cases.chunks(corrected)
                 for number, piece in enumerate(pieces, start):
                     self._client.put_item(TableName=self._table, Item=cases.part(id_, number, piece))
                 update += ", corrected_from = :start, corrected_parts = :count"

@@ -1,10 +1,17 @@
-"""What the functions tell: one structured line for a batch, a dead letter or a request, metrics inside it.
+"""Structured logs of the functions: one line for a batch, a dead letter or a request, its metrics embedded.
 
-The only place that logs.  Facts, counts and places on the stream go out, and whose record or product it was;
-payloads, metadata and tokens never do.
+Facts, counts and places on the stream go out, and whose record or product it was; payloads, metadata and
+tokens never do.  `message` is for people and may change; programs and saved queries go by `kind`:
+
+    batch          a batch of Kinesis records; `resume_at` where Lambda delivers it again
+    dead_letter    a message of the dead-letter queue; `finished` says whether it comes back
+    triage_error   a message on which triage raised, with the traceback
+    request        an answer of the API
+    setting        a setting that is risky outside a laptop
 """
 
 import time
+from collections.abc import Sequence
 from contextvars import ContextVar
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -44,13 +51,9 @@ def batch_done(
     now = time.time() if now is None else now
     reasons = _by_reason(outcome)
     facts: dict[str, Any] = {
+        "kind": "batch",
         "request_id": request_id,
-        "shard_id": records[0]["eventID"].partition(":")[0],
-        "first": records[0]["kinesis"]["sequenceNumber"],
-        "last": records[-1]["kinesis"]["sequenceNumber"],
-        "arrived_first": round(min(arrivals) * 1000),
-        "arrived_last": round(max(arrivals) * 1000),
-        "oldest_ms": round((now - min(arrivals)) * 1000),
+        **(_place(records, arrivals, now) if records else {}),
         "records": outcome.records,
         "stored": outcome.stored,
         "duplicates": outcome.duplicates,
@@ -79,7 +82,7 @@ def batch_done(
         "ingest",
         seconds,
         {
-            "shard_id": facts["shard_id"],
+            "shard_id": facts.get("shard_id", ""),
             "records": outcome.records,
             "quarantined": len(outcome.quarantined),
             "unfinished": len(outcome.unfinished),
@@ -99,12 +102,14 @@ def dead_letter_triaged(report: "Report", request_id: str) -> None:
     if report.bug is not None:
         logger().error(
             "triage failed; the dead letter goes back to the queue",
-            extra={"request_id": request_id, "message_id": report.message_id},
+            extra={"kind": "triage_error", "request_id": request_id, "message_id": report.message_id},
             exc_info=report.bug,
         )
         return
     pointers, tally = report.pointers, report.tally
     facts: dict[str, Any] = {
+        "kind": "dead_letter",
+        "finished": report.finished,
         "request_id": request_id,
         "message_id": report.message_id,
         "records": tally.read,
@@ -142,7 +147,8 @@ def dead_letter_triaged(report: "Report", request_id: str) -> None:
 def open_to_everybody() -> None:
     """One line a process that the API asks nobody for a token: meant on a laptop, a slip anywhere else."""
     logger().warning(
-        "everybody may read every product's history: LIFECYCLE_OPEN is yes and LIFECYCLE_TOKENS names nobody"
+        "everybody may read every product's history: LIFECYCLE_OPEN is yes and LIFECYCLE_TOKENS names nobody",
+        extra={"kind": "setting"},
     )
 
 
@@ -159,6 +165,7 @@ def answered(request: "Request", status: int, caller: str, seconds: float) -> No
     """
     parameters = request.uri_params or {}
     facts = {
+        "kind": "request",
         "request_id": request.context.get("requestId", ""),
         "lambda_request_id": getattr(request.lambda_context, "aws_request_id", ""),
         "token": caller,
@@ -176,6 +183,18 @@ def answered(request: "Request", status: int, caller: str, seconds: float) -> No
         logger().error("request", extra=facts)
     else:
         logger().info("request", extra=facts)
+
+
+def _place(records: Sequence[Any], arrivals: Sequence[float], now: float) -> dict[str, Any]:
+    """Where a batch lies on the stream, and when it came."""
+    return {
+        "shard_id": records[0]["eventID"].partition(":")[0],
+        "first": records[0]["kinesis"]["sequenceNumber"],
+        "last": records[-1]["kinesis"]["sequenceNumber"],
+        "arrived_first": round(min(arrivals) * 1000),
+        "arrived_last": round(max(arrivals) * 1000),
+        "oldest_ms": round((now - min(arrivals)) * 1000),
+    }
 
 
 def _by_reason(outcome: "Outcome") -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 import msgspec
 
+from chalicelib.stream.batches import Within
 from chalicelib.triage.invocation_record import Pointers
 
 
@@ -9,6 +10,8 @@ class Tally(msgspec.Struct):
     """The verdicts on the records of a message so far, by user record; and how far that is."""
 
     done_to: str | None = None  # sequence number
+    within: Within | None = None  # how much is done of the Kinesis record behind it, when that has begun
+    cases: int = 0  # of that one's user records
     read: int = 0  # Kinesis records
     stored: int = 0
     quarantined: dict[str, int] = {}

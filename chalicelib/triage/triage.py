@@ -5,23 +5,24 @@ ingest raises (a bug of ours on some record) is run record by record: what raise
 the traceback, its neighbours are stored.  What the stream no longer holds is recorded as one case a gap, so
 that nobody has to guess.  With a parallelization factor above 1 the range also spans records of other lanes,
 most of them stored long ago: they are stored again, which changes nothing, because an event's key is its
-content.
+content.  An aggregate of millions of records is read in parts, and its progress saved within it.
 
 A message that cannot be finished goes back to the queue, never out of it; its progress is saved in the
 quarantine table, so that a wide range never starts over.
 """
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
 from chalicelib.deadline import Deadline
 from chalicelib.errors import GoneError, RecordError, StorageError, UnfinishedBatchError
-from chalicelib.ingest.isolate import isolate
+from chalicelib.ingest.isolate import BATCH, isolate
 from chalicelib.ingest.writers import Writers, completed_within
-from chalicelib.stream import records, replay_reader
+from chalicelib.stream import replay_reader
+from chalicelib.stream.batches import Batch, batches
 from chalicelib.stream.replay_reader import Gap, Shard
 from chalicelib.tables.cases import Case
 from chalicelib.tables.history import History
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
     from mypy_boto3_kinesis.client import KinesisClient
     from mypy_boto3_kinesis.type_defs import RecordTypeDef
 
-#: Kinesis records that go through ingest at once, and the most that is done twice after a kill.
-BATCH = 500
+#: Kinesis records after which the progress is saved at the latest.
+SAVED_AFTER = 500
 
 
 class Triage:
@@ -116,8 +117,8 @@ class Triage:
                 self._quarantine_case(_case_of_gap(found, pointers, message), deadline)
                 report.tally.gaps += 1
                 continue
-            for start in range(0, len(found), BATCH):
-                self._batch(found[start : start + BATCH], pointers, report.tally, deadline)
+            for batch in _batches(found, pointers, report.tally):
+                self._batch(batch, pointers, report.tally, deadline)
                 text = msgspec.json.encode(report.tally).decode()
                 if not self._progress.save(range_id, text, deadline):
                     raise StorageError("time ran out before the progress was saved")
@@ -128,39 +129,50 @@ class Triage:
     def _read(
         self, pointers: Pointers, report: Report, deadline: Deadline
     ) -> Iterable["Gap | Sequence[RecordTypeDef]"]:
+        within = report.tally.within
+        first = pointers.first if within is None else within.sequence_number
+        done_to = report.tally.done_to if within is None else None
         try:
             hours = replay_reader.retention_hours(self._kinesis, pointers.stream, deadline)
         except GoneError as exc:
-            done_to = report.tally.done_to
-            yield Gap(
-                first=done_to or pointers.first, includes_first=done_to is None, before=None, why=str(exc)
-            )
+            first = done_to or first
+            yield Gap(first=first, includes_first=done_to is None, before=None, why=str(exc))
             return
         report.hours_left = invocation_record.hours_left(pointers, hours, self._clock())
         yield from replay_reader.stretch(
             Shard(self._kinesis, pointers.stream, pointers.shard_id, lambda: deadline, self._sleep),
-            pointers.first,
+            first,
             pointers.last,
-            done_to=report.tally.done_to,
+            done_to=done_to,
             page=pointers.batch_size,
             retention_ms=hours * 3_600_000,
         )
 
-    def _batch(
-        self, read: Sequence["RecordTypeDef"], pointers: Pointers, tally: Tally, deadline: Deadline
-    ) -> None:
+    def _batch(self, batch: Batch, pointers: Pointers, tally: Tally, deadline: Deadline) -> None:
         """Run records through ingest and count.  Raises StorageError when some are unfinished."""
-        batch = list(records.from_get_records(pointers.stream, pointers.shard_id, read))
-        stored, quarantined = isolate(batch, self._history, self._quarantine, deadline, self._writers)
+        place = f"{pointers.stream}/{pointers.shard_id}"
+        cases = {} if tally.within is None else {f"{place}/{tally.within.sequence_number}": tally.cases}
+        stored, quarantined = isolate(
+            batch.records, self._history, self._quarantine, deadline, self._writers, cases
+        )
         tally.stored += stored
         for reason, count in quarantined.items():
             tally.quarantined[reason] = tally.quarantined.get(reason, 0) + count
-        tally.read += len(read)
-        tally.done_to = read[-1]["SequenceNumber"]
+        tally.read += batch.read
+        tally.done_to = batch.done_to or tally.done_to
+        tally.within = batch.within
+        tally.cases = 0 if batch.within is None else cases.get(f"{place}/{batch.within.sequence_number}", 0)
 
     def _quarantine_case(self, case: Case, deadline: Deadline) -> None:
         if not self._quarantine.put_patiently(case, deadline):
             raise StorageError("time ran out before the case was in quarantine")
+
+
+def _batches(found: Sequence["RecordTypeDef"], pointers: Pointers, tally: Tally) -> Iterator[Batch]:
+    """The user records of a page that are not done yet; the progress is saved after each batch."""
+    for start in range(0, len(found), SAVED_AFTER):
+        read = found[start : start + SAVED_AFTER]
+        yield from batches(pointers.stream, pointers.shard_id, read, BATCH, tally.within)
 
 
 def partial_response(reports: Iterable[Report], mapping_listens: bool) -> dict[str, Any]:

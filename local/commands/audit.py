@@ -1,11 +1,10 @@
-"""The audit: is everything that was produced there, exactly, and nothing else?
+"""The audit: whether everything that was produced is there, exactly, and nothing else.
 
 Events are read back through the REST API, page by page as any caller would, and compared by content with
-what was put on the stream; poison records are compared byte for byte with what lies in quarantine.  Knows
+what was put on the stream; poison records are compared byte for byte with what lies in quarantine.  It knows
 nothing of how events travelled, so it judges the pipeline from outside.
 """
 
-import http.client
 import threading
 import time
 from collections import Counter
@@ -13,12 +12,17 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from urllib.parse import quote, urljoin, urlsplit
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urljoin
 
 import msgspec
+import urllib3
 
 from chalicelib.domain import events
 from chalicelib.errors import InvalidEventError
+
+if TYPE_CHECKING:
+    from producer.entry import Entry
 
 #: The largest page the API gives.
 PAGE_EVENTS = 1000
@@ -58,6 +62,14 @@ class Produced:
     def poison_record(self, data: bytes) -> None:
         """Expect these bytes in quarantine."""
         self.poison[_bytes_digest(data)] += 1
+
+    def entries(self, entries: Iterable["Entry"]) -> None:
+        """Expect what the producer puts on the stream."""
+        for entry in entries:
+            if entry.kind == "event":
+                self.event(entry.data)
+            elif entry.kind == "poison":
+                self.poison_record(entry.data)
 
     @property
     def distinct(self) -> int:
@@ -99,7 +111,7 @@ class Shown(msgspec.Struct, frozen=True, gc=False):
     metadata: msgspec.Raw
 
 
-class Page(msgspec.Struct, frozen=True, gc=False):
+class EventsPage(msgspec.Struct, frozen=True, gc=False):
     """One answer of `/products/{serial}/events`."""
 
     serial: str
@@ -125,7 +137,7 @@ def audit(
     """
     verdict = Verdict()
     lock = threading.Lock()
-    reader = Reader(api_url, sleep)
+    reader = ApiReader(api_url, sleep)
     shown_in_all = 0
 
     def judge(serial: str) -> None:
@@ -150,17 +162,16 @@ def audit(
     return verdict
 
 
-class Reader:
-    """Reads histories over connections that are kept, one for each thread that calls."""
+class ApiReader:
+    """Reads histories through the API.  Safe for several threads."""
 
     def __init__(self, api_url: str, sleep: Callable[[float], None] = time.sleep) -> None:
         self._base = api_url.rstrip("/")
         self._sleep = sleep
-        self._local = threading.local()
-        self._all: list[http.client.HTTPConnection] = []
+        self._http = urllib3.PoolManager(maxsize=READERS, timeout=_TIMEOUT_S, retries=False)
 
     def history(self, serial: str) -> list[Shown]:
-        """A product's whole history, following `next` from page to page; empty when there is none."""
+        """Return a product's whole history, following `next` from page to page; empty when there is none."""
         url = f"{self._base}/products/{quote(serial, safe='')}/events?limit={PAGE_EVENTS}"
         shown: list[Shown] = []
         seen = set()
@@ -180,42 +191,27 @@ class Reader:
             url = urljoin(url, page.next)
 
     def get(self, url: str) -> tuple[int, bytes]:
-        """Status and body of an answer; what says 'come again' is asked again a few times."""
-        parts = urlsplit(url)
-        path = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        """Return status and body of an answer; 429, 503 and a lost connection are tried again."""
         problem = ""
         for attempt in range(_ATTEMPTS):
             if attempt:
                 self._sleep(0.1 * 2**attempt)
-            connection = self._connection(parts.netloc)
             try:
-                connection.request("GET", path)
-                response = connection.getresponse()
-                body = response.read()
-            except (OSError, http.client.HTTPException) as exc:
-                connection.close()  # the next request opens it again
+                answer = self._http.request("GET", url)
+            except urllib3.exceptions.HTTPError as exc:
                 problem = f"{type(exc).__name__}: {exc}"
                 continue
-            if response.status not in (429, 503):
-                return response.status, body
-            problem = f"{response.status}: {body[:200].decode(errors='replace')}"
+            if answer.status not in (429, 503):
+                return answer.status, answer.data
+            problem = f"{answer.status}: {answer.data[:200].decode(errors='replace')}"
         raise AuditError(f"no answer from {url} in {_ATTEMPTS} attempts; the last one: {problem}")
 
     def close(self) -> None:
         """Close every connection."""
-        for connection in self._all:
-            connection.close()
-
-    def _connection(self, netloc: str) -> http.client.HTTPConnection:
-        connection: http.client.HTTPConnection | None = getattr(self._local, "connection", None)
-        if connection is None:
-            connection = http.client.HTTPConnection(netloc, timeout=_TIMEOUT_S)
-            self._local.connection = connection
-            self._all.append(connection)
-        return connection
+        self._http.clear()
 
 
-_page = msgspec.json.Decoder(Page)
+_page = msgspec.json.Decoder(EventsPage)
 
 
 def _compare(serial: str, expected: dict[str, bytes], shown: Sequence[Shown], verdict: Verdict) -> None:

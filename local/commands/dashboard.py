@@ -1,8 +1,8 @@
-"""What `serve` shows on a terminal: a picture of the pipeline that is drawn again a few times a second.
+"""The dashboard that `serve` shows on a terminal, drawn again a few times a second.
 
-The only place that draws while `serve` runs.  It reads counters that the mappings keep anyway and the lines
-that the functions write anyway (gauges.py), and asks the endpoint how many messages and open cases wait
-every few seconds.  Without a terminal serve.py prints plain lines instead.
+It reads counters that the mappings keep anyway and lines that the functions write anyway
+(local/observers), and asks the endpoint every few seconds how many messages and open cases wait.  Without a
+terminal serve.py prints plain lines instead.
 """
 
 import time
@@ -20,7 +20,9 @@ from rich.text import Text
 from chalicelib import settings, wiring
 from chalicelib.errors import LifecycleError
 from local.aws import client
-from local.observers.gauges import LATE_MS, Gauges, Lines, Logs, Rates, Totals, percentiles
+from local.event_sources.queues import messages_waiting, queue_url
+from local.observers.function_logs import FunctionLogs, LogTotals
+from local.observers.gauges import LATE_MS, Gauges, Rates, Totals, percentiles
 from local.pipeline import Pipeline
 
 if TYPE_CHECKING:
@@ -29,49 +31,42 @@ if TYPE_CHECKING:
 #: How often the picture is drawn, and how often the endpoint is asked what waits.
 DRAW_S, ASK_S = 0.25, 3.0
 
-#: Open cases are counted up to here: more is more than a person looks through.
-MOST_COUNTED = 1000
+#: Open cases are counted up to here: more than a person looks through.
+MAX_COUNTED = 1000
 
 
-class Waiting(NamedTuple):
-    """What waits on the endpoint; None where it did not answer."""
+class Backlog(NamedTuple):
+    """Messages and open cases that wait; None where the endpoint did not answer."""
 
     dead_letters: int | None = None
     parked: int | None = None
     quarantined: int | None = None
 
 
-class Endpoint:
-    """Asks the endpoint what waits, now and then."""
+class BacklogProbe:
+    """Asks the endpoint for the backlog, every ASK_S seconds at most."""
 
     def __init__(self) -> None:
         self._sqs: SQSClient = client("sqs")
-        self._urls: dict[str, str] = {}
         self._asked_at = float("-inf")
-        self._waiting = Waiting()
+        self._backlog = Backlog()
 
-    def waiting(self, now: float) -> Waiting:
-        """What waits, as of the last few seconds."""
+    def backlog(self, now: float) -> Backlog:
+        """Return the backlog as of the last few seconds."""
         if now - self._asked_at >= ASK_S:
             self._asked_at = now
             try:
-                self._waiting = Waiting(
+                self._backlog = Backlog(
                     self._messages(settings.dead_letter_queue()),
                     self._messages(settings.parking_queue()),
-                    sum(1 for _ in islice(wiring.quarantine().ids("open"), MOST_COUNTED)),
+                    sum(1 for _ in islice(wiring.quarantine().ids("open"), MAX_COUNTED)),
                 )
             except (BotoCoreError, ClientError, LifecycleError):
-                self._waiting = Waiting()  # shown as not known; the mappings say more about why
-        return self._waiting
+                self._backlog = Backlog()  # shown as not known; the mappings say more about why
+        return self._backlog
 
     def _messages(self, queue: str) -> int:
-        if queue not in self._urls:
-            self._urls[queue] = self._sqs.get_queue_url(QueueName=queue)["QueueUrl"]
-        found = self._sqs.get_queue_attributes(
-            QueueUrl=self._urls[queue],
-            AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-        )
-        return sum(int(count) for count in found["Attributes"].values())
+        return messages_waiting(self._sqs, queue_url(self._sqs, queue))
 
 
 def show(
@@ -83,7 +78,7 @@ def show(
     sleep: Callable[[float], None] = time.sleep,
 ) -> None:
     """Draw until interrupted.  Does not return.  Raises EndpointError when the endpoint is gone."""
-    endpoint, lines, rates = Endpoint(), Logs(logs), Rates()
+    probe, lines, rates = BacklogProbe(), FunctionLogs(logs), Rates()
     began = clock()
     with Live(console=console, auto_refresh=False) as live:
         while True:
@@ -91,21 +86,21 @@ def show(
             now = clock()
             lines.look(now)
             read = sum(shard.read for shard in gauges.shards().values())
-            rates.add(now, Totals(read, lines.lines.stored, lines.lines.requests))
-            picture = draw(gauges, lines.lines, rates.a_second(), endpoint.waiting(now), now)
+            rates.add(now, Totals(read, lines.totals.stored, lines.totals.requests))
+            picture = draw(gauges, lines.totals, rates.per_second(), probe.backlog(now), now)
             live.update(Group(_head(running, now - began), picture), refresh=True)
             sleep(DRAW_S)
 
 
 def draw(
-    gauges: Gauges, lines: Lines, a_second: tuple[float, ...], waiting: Waiting, now: float
+    gauges: Gauges, logged: LogTotals, rates: tuple[float, ...], backlog: Backlog, now: float
 ) -> RenderableType:
-    """The picture, without its first line."""
-    counts, (retries, mean, largest) = gauges.counts(), gauges.batches()
+    """Return the picture, without its first line."""
+    counts, (mean, largest) = gauges.counts(), gauges.batch_sizes()
     shards = gauges.shards()
-    read_rate, stored_rate, request_rate = a_second
-    stored_p50, stored_p99 = percentiles(lines.latencies_ms, now)
-    request_p50, request_p99 = percentiles(lines.request_ms, now)
+    read_rate, stored_rate, request_rate = rates
+    stored_p50, stored_p99 = percentiles(logged.latencies_ms, now)
+    request_p50, request_p99 = percentiles(logged.request_ms, now)
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="bold")
     for _ in range(2):
@@ -115,17 +110,22 @@ def draw(
     failed = _loud(counts.failed_invocations, "failed")
     for row in (
         ("in", f"{read:,}", f"{read_rate:,.0f}/s", "records from the stream"),
-        ("stored", f"{lines.stored:,}", f"{stored_rate:,.0f}/s", f"events; {lines.duplicates:,} duplicates"),
+        (
+            "stored",
+            f"{logged.stored:,}",
+            f"{stored_rate:,.0f}/s",
+            f"events; {logged.duplicates:,} duplicates",
+        ),
         ("to stored", _ms(stored_p50), _ms(stored_p99), "p50, p99 of the last minute, from arrival"),
         ("batches", f"{counts.invocations:,}", f"ø {mean:,.0f}", f"largest {largest:,}, {failed}"),
-        ("", f"{retries:,}", "", f"retried, {_loud(counts.bisects, 'bisected')}"),
-        ("throttled", f"{lines.throttled_requests:,}", "", "requests to DynamoDB, sent again"),
-        ("dead letters", _waits(waiting.dead_letters), "", f"wait, {_waits(waiting.parked)} parked"),
-        ("", f"{lines.triaged:,}", "", f"triaged, {_loud(lines.expired, 'records expired')}"),
-        ("quarantine", _waits(waiting.quarantined), "", f"open, {lines.quarantined:,} since the start"),
+        ("", f"{counts.retries:,}", "", f"retried, {_loud(counts.bisects, 'bisected')}"),
+        ("throttled", f"{logged.throttled_requests:,}", "", "requests to DynamoDB, sent again"),
+        ("dead letters", _waits(backlog.dead_letters), "", f"wait, {_waits(backlog.parked)} parked"),
+        ("", f"{logged.triaged:,}", "", f"triaged, {_loud(logged.expired, 'records expired')}"),
+        ("quarantine", _waits(backlog.quarantined), "", f"open, {logged.quarantined:,} since the start"),
         (
-            *("API", f"{lines.requests:,}", f"{request_rate:,.1f}/s"),
-            f"requests, {_loud(lines.failed_requests, 'failed')}",
+            *("API", f"{logged.requests:,}", f"{request_rate:,.1f}/s"),
+            f"requests, {_loud(logged.failed_requests, 'failed')}",
         ),
         ("", _ms(request_p50), _ms(request_p99), "p50, p99 of the last minute"),
     ):
@@ -166,7 +166,7 @@ def _loud(count: int, what: str) -> str:
 def _waits(count: int | None) -> str:
     if count is None:
         return "?"
-    return f"{count:,}+" if count == MOST_COUNTED else f"{count:,}"
+    return f"{count:,}+" if count == MAX_COUNTED else f"{count:,}"
 
 
 def _ms(milliseconds: float | None) -> str:

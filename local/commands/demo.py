@@ -1,107 +1,32 @@
-"""`demo`: a run of the whole pipeline that checks every event, and tells what it measured.
+"""`demo`: a run of the whole pipeline that checks every event, and reports what it measured.
 
-The only place that brings producer, pipeline and audit together.  What it reports is what it read back.
+It brings producer, pipeline and audit together; what it reports is what it read back.
 """
 
 import argparse
 import itertools
 import json
-import os
-import shutil
-import tempfile
 import time
-import uuid
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from chalicelib import settings, wiring
-from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
+from cli.output import to_stderr
 from local import pipeline
-from local.aws import given_endpoint, use
-from local.commands import demo_output
-from local.commands.audit import Produced, Verdict, audit
-from local.commands.serve import to_stderr
+from local.commands import demo_output, temporary_run
+from local.commands.audit import Produced, audit
+from local.draining import STALL_S, wait_until_drained
 from local.faults.switchboard import Switchboard, combined, described
 from local.observers.counters import Stopwatch
 from local.pipeline import Pipeline, PipelineError, Plan
 from producer import send
-from producer.entry import Entry
 from producer.putter import Putter
 from producer.report import Report
 from producer.source import Source
 
-if TYPE_CHECKING:
-    from mypy_boto3_kinesis import KinesisClient
-
-#: A pipeline that has done nothing for so long will not.  Longer than a function's time-out.
-STALL_S = 150.0
-
 #: Events that are generated unless told otherwise.
 EVENTS = 2000
-
-#: Failed invocations that are worth a word: a function that cannot start fails over and over.
-MANY_FAILURES = 20
-
-_LOOK_S = 0.05
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """A run that has ended: what was sent, what became of it, how long it took."""
-
-    source: Source
-    report: Report
-    produced: Produced
-    verdict: Verdict
-    watch: Stopwatch
-    started_at: float
-    drained: bool
-    seconds_audit: float
-    struck: dict[str, int] | None  # how often each fault did; None without --fault
-
-    @property
-    def is_clean(self) -> bool:
-        """Whether everything that was to be sent was sent, and is there, and nothing else is."""
-        return self.verdict.is_clean and not self.report.rejected and self.drained
-
-    def figures(self) -> dict[str, Any]:
-        """What `--json` prints.  Seconds count from the first request; latency is per event."""
-        counts = self.watch.counts()
-        end = max(self.watch.last_done_at, self.watch.last_accepted_at)
-        seconds = end - self.started_at
-        verdict = self.verdict
-        return {
-            "produced": self.report.accepted["event"],
-            "distinct": self.produced.distinct,
-            "products": len(self.produced.products),
-            "duplicates_sent": self.report.accepted["duplicate"],
-            "poison_sent": self.report.accepted["poison"],
-            "rejected": len(self.report.rejected),
-            "skipped_lines": self.source.skipped,
-            "queryable": verdict.queryable,
-            "missing": verdict.missing,
-            "unexpected": verdict.unexpected,
-            "quarantined": verdict.quarantined,
-            "not_quarantined": verdict.not_quarantined,
-            "wrongly_quarantined": verdict.wrongly_quarantined,
-            "drained": self.drained,
-            "seconds_produce": round(self.watch.last_accepted_at - self.started_at, 3),
-            "seconds_drain": round(end - self.watch.last_accepted_at, 3),
-            "seconds_audit": round(self.seconds_audit, 3),
-            "events_per_second": round(verdict.queryable / seconds) if seconds > 0 else 0,
-            "latency_ms": self.watch.latency_ms(),
-            "iterator_age_ms_max": round(counts.iterator_age_ms_max, 1),
-            "invocations": counts.invocations,
-            "failed_invocations": counts.failed_invocations,
-            "bisects": counts.bisects,
-            "dead_lettered": counts.discarded,
-            "retried": self.report.retried,
-            **({} if self.struck is None else {"faults": self.struck}),
-            "seed": self.source.seed,
-            "now": self.source.now.isoformat(),
-        }
 
 
 def run(args: argparse.Namespace) -> int:
@@ -112,83 +37,46 @@ def run(args: argparse.Namespace) -> int:
     """
     if args.events is None and args.source is None:
         args.events = EVENTS  # a recorded file is read whole unless told otherwise
-    with Source(args, say=to_stderr) as source:
-        return _run(args, source)
-
-
-def _run(args: argparse.Namespace, source: Source) -> int:
     watch = Stopwatch()
-    logs = Path(tempfile.mkdtemp(prefix="lifecycle-demo-"))
-    # On an endpoint that somebody else brought there may be other demos.
-    own_stage = "demo" if given_endpoint() is None else f"demo-{uuid.uuid4().hex[:8]}"
-    board = _board(args, logs)
+    with Source(args, say=to_stderr) as source:
+        return temporary_run.exit_code(watch, lambda logs: _run(args, source, watch, logs))
+
+
+def _run(args: argparse.Namespace, source: Source, watch: Stopwatch, logs: Path) -> bool:
+    """Whether the run was clean."""
+    say = (lambda line: None) if args.json else to_stderr
+    board = None
+    if args.fault:
+        faults = combined(args.fault)
+        for phrase in described(faults):
+            say(f"fault: {phrase}")
+        board = Switchboard(logs / "faults", faults, seed=args.seed)
     plan = Plan(
-        args.stage or own_stage,
+        args.stage or temporary_run.stage(),
         logs,
         is_temporary=args.stage is None,
         faults=board,
         shard_limits=args.shard_limits,
+        poll_interval_s=args.poll_interval,
     )
-    is_clean = False
-    try:
-        with pipeline.running(plan, watch, _say(args)) as running:
-            result = _observed(args, source, watch, running, board)
-            if args.json:
-                figures = json.dumps(result.figures())
-            else:
-                demo_output.tell(result.figures(), result.verdict.examples, running.api_url, result.produced)
-        if args.json:
-            print(figures, flush=True)
-        is_clean = result.is_clean
-    except KeyboardInterrupt:
-        counts = watch.counts()
-        to_stderr(f"interrupted after {counts.processed:,} records in {counts.invocations:,} invocations")
-        return EXIT_INTERRUPTED
-    finally:
-        if is_clean or not any(logs.iterdir()):
-            shutil.rmtree(logs, ignore_errors=True)
-        else:
-            to_stderr(f"the logs are in {logs}")
-    return EXIT_OK if is_clean else EXIT_FAILED
-
-
-def wait_until_drained(
-    running: Pipeline,
-    watch: Stopwatch,
-    progress: Callable[[int], None],
-    *,
-    stall_s: float = STALL_S,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> bool:
-    """Whether everything accepted got its place; False when nothing has happened for `stall_s`.
-
-    Raises EndpointError when the endpoint is gone.
-    """
-    seen = None
-    seen_at = clock()
-    has_warned = False
-    while True:
-        running.endpoint.check()
-        outstanding = watch.outstanding
-        progress(outstanding)
-        if outstanding == 0 and running.drained():
-            return True
-        counts = watch.counts()
-        if counts.failed_invocations >= MANY_FAILURES and not has_warned:
-            to_stderr(f"{counts.failed_invocations} invocations have failed; the functions' logs say why")
-            has_warned = True
-        if (outstanding, counts) != seen:
-            seen, seen_at = (outstanding, counts), clock()
-        elif clock() - seen_at > stall_s:
-            return False
-        sleep(_LOOK_S)
+    with pipeline.running(plan, watch, say) as running:
+        figures, examples, produced = _observed(args, source, watch, running)
+        if board is not None:
+            figures["faults"] = board.counts()
+        if not args.json:
+            demo_output.tell(figures, examples, running.api_url, produced)
+    if args.json:
+        print(json.dumps(figures), flush=True)
+    return not demo_output.shortcomings(figures)
 
 
 def _observed(
-    args: argparse.Namespace, source: Source, watch: Stopwatch, running: Pipeline, board: Switchboard | None
-) -> Run:
-    """Send, wait, audit.  Raises PipelineError when the stage holds something already."""
+    args: argparse.Namespace, source: Source, watch: Stopwatch, running: Pipeline
+) -> tuple[dict[str, Any], Sequence[str], Produced]:
+    """Send, wait, audit; returns the figures, examples of what is wrong, and what was produced.
+
+    Raises PipelineError when the stage holds something already.
+    """
     if running.stored() or next(wiring.quarantine().ids("open"), None) is not None:
         raise PipelineError(
             f"stage {running.stage} at {running.endpoint.url} holds events already, and the audit would "
@@ -196,28 +84,20 @@ def _observed(
         )
     produced = Produced()
     entries = [entry for entry in source.entries if entry is not None]
-    for entry in entries:
-        if entry.kind == "event":
-            produced.event(entry.data)
-        elif entry.kind == "poison":
-            produced.poison_record(entry.data)
-
+    produced.entries(entries)
     with demo_output.bars(is_shown=not args.json) as bar:
         show_sent, show_stored = bar("sent", len(entries)), bar("stored", len(entries))
         show_read = bar("read back", len(produced.products))
-
-        def accepted(entry: Entry, shard_id: str, sequence_number: str, at: float) -> None:
-            watch.accepted(shard_id, sequence_number, at, is_event=entry.kind != "poison")
 
         def answered(report: Report) -> None:
             show_sent(report.sent)
             show_stored(report.sent - watch.outstanding)
 
         putter = Putter(
-            producer_client(running),
+            send.client(),
             settings.stream_name(),
             ordered=not args.shuffle,  # order costs requests, and a shuffled run has none
-            on_accepted=accepted,
+            on_accepted=watch.accepted,
             on_answer=answered,
         )
         started_at = time.time()
@@ -225,7 +105,7 @@ def _observed(
         drained = wait_until_drained(running, watch, lambda left: show_stored(report.sent - left))
         if not drained:
             to_stderr(f"nothing has happened for {STALL_S:.0f} s; the audit sees what there is")
-        began = time.monotonic()
+        audit_began = time.monotonic()
         products_read = itertools.count(1)
         verdict = audit(
             running.api_url,
@@ -234,28 +114,36 @@ def _observed(
             stored=running.stored(),
             on_product=lambda: show_read(next(products_read)),
         )
-    seconds = time.monotonic() - began
-    struck = None if board is None else board.counts()
-    return Run(source, report, produced, verdict, watch, started_at, drained, seconds, struck)
-
-
-def producer_client(running: Pipeline) -> "KinesisClient":
-    """The producer's client, which meets the shard limits where there are some."""
-    use({**os.environ, "AWS_ENDPOINT_URL": running.aws_url})
-    try:
-        return send.client()
-    finally:
-        use({**os.environ, "AWS_ENDPOINT_URL": running.endpoint.url})
-
-
-def _board(args: argparse.Namespace, logs: Path) -> Switchboard | None:
-    if not args.fault:
-        return None
-    faults = combined(args.fault)
-    for phrase in described(faults):
-        _say(args)(f"fault: {phrase}")
-    return Switchboard(logs / "faults", faults, seed=args.seed)
-
-
-def _say(args: argparse.Namespace) -> Callable[[str], None]:
-    return (lambda line: None) if args.json else to_stderr
+    counts = watch.counts()
+    ended_at = max(watch.last_done_at, watch.last_accepted_at)
+    figures = {
+        "produced": report.accepted["event"],
+        "distinct": produced.distinct,
+        "products": len(produced.products),
+        "duplicates_sent": report.accepted["duplicate"],
+        "poison_sent": report.accepted["poison"],
+        "rejected": len(report.rejected),
+        "skipped_lines": source.skipped,
+        "queryable": verdict.queryable,
+        "missing": verdict.missing,
+        "unexpected": verdict.unexpected,
+        "quarantined": verdict.quarantined,
+        "not_quarantined": verdict.not_quarantined,
+        "wrongly_quarantined": verdict.wrongly_quarantined,
+        "drained": drained,
+        # Seconds count from the first request; latency is per event.
+        "seconds_produce": round(watch.last_accepted_at - started_at, 3),
+        "seconds_drain": round(ended_at - watch.last_accepted_at, 3),
+        "seconds_audit": round(time.monotonic() - audit_began, 3),
+        "events_per_second": round(verdict.queryable / (ended_at - started_at)) if verdict.queryable else 0,
+        "latency_ms": watch.latency_ms(),
+        "iterator_age_ms_max": round(counts.iterator_age_ms_max, 1),
+        "invocations": counts.invocations,
+        "failed_invocations": counts.failed_invocations,
+        "bisects": counts.bisects,
+        "dead_lettered": counts.discarded,
+        "retried": report.retried,
+        "seed": source.seed,
+        "now": source.now.isoformat(),
+    }
+    return figures, verdict.examples, produced

@@ -1,17 +1,14 @@
-"""`demo-failures`: the failure path as a story in four acts, each told with what was seen, and an audit.
+"""`demo-failures`: the failure path in four acts, each described with what was observed, and an audit.
 
-The only place that turns faults on and off while the pipeline runs.  What fails, fails for real: the code
-raises, DynamoDB does not answer, the mapping bisects and dead-letters, triage re-reads the stream, and
-redriving is what `python -m ops quarantine redrive` does.
+Faults are turned on and off while the pipeline runs.  What fails, fails for real: the code raises, DynamoDB
+does not answer, the mapping bisects and dead-letters, triage re-reads the stream, and redriving is what
+`python -m ops quarantine redrive` does.
 """
 
 import argparse
 import json
 import random
-import shutil
-import tempfile
 import time
-import uuid
 from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timezone
@@ -19,16 +16,17 @@ from pathlib import Path
 from typing import Any
 
 from chalicelib import settings, wiring
-from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
+from cli.output import to_stderr
 from local import pipeline
-from local.aws import given_endpoint
+from local.commands import temporary_run
 from local.commands.audit import Produced, audit
-from local.commands.demo import producer_client, wait_until_drained
-from local.commands.serve import to_stderr
-from local.emulator.shard_limits import Shard, ShardLimits
+from local.draining import wait_until_drained
 from local.faults.switchboard import Faults, Switchboard
-from local.observers.failure_counts import Watch, triaged
+from local.observers.counters import Stopwatch
+from local.observers.function_logs import verdicts as triage_verdicts
 from local.pipeline import Pipeline, Plan
+from producer import send
+from producer.aggregate import hash_key_of, open_shards
 from producer.entry import Entry, event_entry
 from producer.lives import lives
 from producer.putter import Putter
@@ -44,36 +42,28 @@ PILL = b"serial=SN-0815;type=service"
 
 
 def run(args: argparse.Namespace) -> int:
-    """Tell the story; returns the exit code.  Raises what `pipeline.running` raises."""
-    watch = Watch()
-    logs = Path(tempfile.mkdtemp(prefix="lifecycle-demo-"))
-    stage = "demo" if given_endpoint() is None else f"demo-{uuid.uuid4().hex[:8]}"
-    seed = random.SystemRandom().randrange(2**32) if args.seed is None else args.seed
-    board = Switchboard(logs / "faults", seed=seed)
-    is_clean = False
-    try:
-        plan = Plan(stage, logs, is_temporary=True, faults=board)
+    """Run the four acts; returns the exit code.  Raises what `pipeline.running` raises."""
+    watch = Stopwatch()
+
+    def run_in(logs: Path) -> bool:
+        seed = random.SystemRandom().randrange(2**32) if args.seed is None else args.seed
+        board = Switchboard(logs / "faults", seed=seed)
+        plan = Plan(temporary_run.stage(), logs, is_temporary=True, faults=board)
         with pipeline.running(plan, watch, (lambda _: None) if args.json else to_stderr) as running:
-            story = Story(running, watch, board, logs, seed, is_told=not args.json)
-            is_clean = story.tell()
+            demo = FailureDemo(running, watch, board, logs, seed, is_told=not args.json)
+            is_clean = demo.run()
         if args.json:
-            print(json.dumps(story.figures), flush=True)
-    except KeyboardInterrupt:
-        to_stderr(f"interrupted after {watch.counts().invocations:,} invocations")
-        return EXIT_INTERRUPTED
-    finally:
-        if is_clean:
-            shutil.rmtree(logs, ignore_errors=True)
-        else:
-            to_stderr(f"the logs are in {logs}")
-    return EXIT_OK if is_clean else EXIT_FAILED
+            print(json.dumps(demo.figures), flush=True)
+        return is_clean
+
+    return temporary_run.exit_code(watch, run_in)
 
 
-class Story:
+class FailureDemo:
     """The acts, in their order, and the figures they leave."""
 
     def __init__(
-        self, running: Pipeline, watch: Watch, board: Switchboard, logs: Path, seed: int, *, is_told: bool
+        self, running: Pipeline, watch: Stopwatch, board: Switchboard, logs: Path, seed: int, *, is_told: bool
     ) -> None:
         self._running = running
         self._watch = watch
@@ -82,7 +72,7 @@ class Story:
         self._seed = seed
         self._is_told = is_told
         self._produced = Produced()
-        self._kinesis = producer_client(running)
+        self._kinesis = send.client()
         self._now = datetime.now(timezone.utc)
         self._is_drained = True
         self._redriven = 0
@@ -90,8 +80,8 @@ class Story:
         self._failed_in_outage = 0
         self.figures: dict[str, Any] = {}
 
-    def tell(self) -> bool:
-        """All acts and the audit; whether everything is there in the end and the story was true."""
+    def run(self) -> bool:
+        """Run all acts and the audit; True when nothing is lost and the acts were as told."""
         began = time.monotonic()
         self._clean_run()
         self._poison_record()
@@ -103,7 +93,7 @@ class Story:
         self._act("1  A clean run")
         self._send(map(event_entry, lives(CLEAN_EVENTS, CLEAN_EVENTS // 10, self._seed, self._now)))
         counts = self._watch.counts()
-        self._say(
+        self._tell(
             f"{CLEAN_EVENTS} events sent and stored in {counts.invocations} invocations, "
             f"{counts.failed_invocations} of them failed."
         )
@@ -114,12 +104,12 @@ class Story:
         before = self._watch.counts()
         self._send([*entries[:10], Entry(PILL, entries[0].partition_key, "poison"), *entries[10:]])
         for head in wiring.quarantine().heads("open"):
-            self._say(
+            self._tell(
                 f"Among 20 events one record is no event.  In quarantine: {head.reason}: {head.sentence}"
             )
         counts = self._watch.counts()
-        self._say(
-            f"Nobody waited for it: {counts.invocations - before.invocations} invocations, "
+        self._tell(
+            f"It held up no other record: {counts.invocations - before.invocations} invocations, "
             f"{counts.failed_invocations - before.failed_invocations} of them failed."
         )
 
@@ -127,23 +117,23 @@ class Story:
         self._act(f"3  A bug in the code, met by one record among {BATCH}")
         entries = self._one_batch()
         culprit = entries[BATCH * 2 // 3].partition_key
-        before, retries = self._watch.counts(), self._watch.retries
+        before = self._watch.counts()
         self._board.switch(Faults(handler_bug=(culprit,)))
         self._send(entries)
         counts = self._watch.counts()
-        self._say(
-            f"The code raises on {culprit}.  Its batch of {self._watch.bisected_from} was halved "
+        self._tell(
+            f"The code raises on {culprit}.  Its batch of {counts.bisected_from} was bisected "
             f"{counts.bisects - before.bisects} times; the {counts.discarded - before.discarded} record left "
-            f"was tried {1 + self._watch.retries - retries} times and dead-lettered, while the others were "
+            f"was tried {1 + counts.retries - before.retries} times and dead-lettered, while the others were "
             "stored."
         )
         (head, *_) = [*wiring.quarantine().heads("open", reason="handler_error"), None]
         if head is not None:
             last = head.sentence.rstrip().splitlines()[-1]
-            self._say(f"Triage read it from the stream again and quarantined it with the traceback: {last}")
+            self._tell(f"Triage read it from the stream again and quarantined it with the traceback: {last}")
         self._board.switch(Faults())  # the fix is deployed
         self._redrive()
-        self._say(f"The bug is fixed; {self._redriven} record redriven from quarantine, and stored.")
+        self._tell(f"The bug is fixed; {self._redriven} record redriven from quarantine, and stored.")
 
     def _redrive(self) -> None:
         """What `ops quarantine redrive --all --reason handler_error` does."""
@@ -154,9 +144,9 @@ class Story:
         quarantine, history = clients.quarantine(), clients.history()
         for head in list(quarantine.heads("open", reason="handler_error")):
             case = quarantine.get(head.id)
-            if case is None or redrive.obstacle(case) is not None:
+            if case is None or redrive.why_not_redrivable(case) is not None:
                 continue
-            future = redrive.prospect(case.payload, history)
+            future = redrive.preview(case.payload, history)
             if future.verdict == redrive.STILL_INVALID:
                 continue
             redrive.redrive(
@@ -182,7 +172,7 @@ class Story:
         counts = self._watch.counts()
         self._in_outage = counts.invocations - before.invocations
         self._failed_in_outage = counts.failed_invocations - before.failed_invocations
-        self._say(
+        self._tell(
             f"{OUTAGE_EVENTS:,} events arrived meanwhile, {self._board.counts().get('outage', 0):,} requests "
             f"went unanswered.  The functions waited it out: {self._in_outage} invocations in all, "
             f"{self._failed_in_outage} of them failed, and everything was "
@@ -198,7 +188,7 @@ class Story:
             stored=self._running.stored(),
         )
         counts = self._watch.counts()
-        verdicts = triaged(self._logs / "triage_dead_letters.log")
+        verdicts = triage_verdicts(self._logs / "triage_dead_letters.log")
         quarantined = verdict.quarantined + verdict.wrongly_quarantined + self._redriven
         self.figures = {
             "produced": self._produced.distinct,
@@ -207,10 +197,10 @@ class Story:
             "unexpected": verdict.unexpected,
             "invocations": counts.invocations,
             "failed_invocations": counts.failed_invocations,
-            "retries": self._watch.retries,
+            "retries": counts.retries,
             "bisects": counts.bisects,
-            "bisected_from": self._watch.bisected_from,
-            "dead_letter_messages": self._watch.dead_letter_messages,
+            "bisected_from": counts.bisected_from,
+            "dead_letter_messages": counts.dead_letter_messages,
             "triaged": dict(verdicts),
             "quarantined": quarantined,
             "redriven": self._redriven,
@@ -223,23 +213,23 @@ class Story:
             "seed": self._seed,
         }
         for example in verdict.examples:
-            self._say(example)
+            self._tell(example)
         untrue = self._untrue(verdicts)
         is_clean = verdict.is_clean and self._is_drained and not untrue
-        self._say(
+        self._tell(
             f"{verdict.queryable:,} of {self._produced.distinct:,} events read back exactly as sent; "
             f"missing {verdict.missing}, unexpected {verdict.unexpected}, still in quarantine "
             f"{verdict.quarantined}, redriven {self._redriven}."
         )
         for sentence in untrue:
             to_stderr(f"not as told: {sentence}")
-        self._say("Nothing is lost." if is_clean else "NOT everything went as it should.")
+        self._tell("Nothing is lost." if is_clean else "NOT everything went as it should.")
         return is_clean
 
     def _untrue(self, verdicts: Counter[str]) -> list[str]:
         """What the acts promise and did not happen.  An audit alone would pass a story without failures."""
         claims = {
-            "the batch was halved": self._watch.bisected_from > 1,
+            "the batch was bisected": self._watch.counts().bisected_from > 1,
             "one record was dead-lettered": self._watch.counts().discarded == 1,
             "triage quarantined it with the traceback": verdicts["handler_error"] == 1,
             "it was redriven": self._redriven == 1,
@@ -249,39 +239,27 @@ class Story:
 
     def _one_batch(self) -> list[Entry]:
         """Events of as many products whose keys belong to one shard, so that one batch holds them all."""
-        shards = self._kinesis.list_shards(StreamName=settings.stream_name())["Shards"]
-        ranges = ShardLimits(
-            [Shard(each["ShardId"], int(each["HashKeyRange"]["StartingHashKey"])) for each in shards]
-        )
+        shards = sorted(open_shards(self._kinesis, settings.stream_name()))
+        end = shards[1].start if len(shards) > 1 else 2**128
         count = BATCH * 2 * len(shards)
         entries = map(event_entry, lives(count, count, self._seed + 2, self._now))
-        there = [entry for entry in entries if ranges.shard_of(entry.partition_key) == shards[0]["ShardId"]]
-        return there[:BATCH]
+        return [entry for entry in entries if hash_key_of(entry.partition_key) < end][:BATCH]
 
     def _send(self, entries: Iterable[Entry], rate: float | None = None) -> None:
         """Send, expect in the audit, and wait until everything has its place."""
         entries = list(entries)
-        for entry in entries:
-            if entry.kind == "poison":
-                self._produced.poison_record(entry.data)
-            else:
-                self._produced.event(entry.data)
-
-        def accepted(entry: Entry, shard_id: str, sequence_number: str, at: float) -> None:
-            self._watch.accepted(shard_id, sequence_number, at, is_event=entry.kind == "event")
-
-        Putter(self._kinesis, settings.stream_name(), ordered=False, rate=rate, on_accepted=accepted).send(
-            entries
-        )
+        self._produced.entries(entries)
+        stream, accepted = settings.stream_name(), self._watch.accepted
+        Putter(self._kinesis, stream, ordered=False, rate=rate, on_accepted=accepted).send(entries)
         self._drain()
 
     def _drain(self) -> None:
-        self._is_drained &= wait_until_drained(self._running, self._watch, lambda _: None)
+        self._is_drained &= wait_until_drained(self._running, self._watch)
 
     def _act(self, title: str) -> None:
         if self._is_told:
             print(f"\n{title}", flush=True)
 
-    def _say(self, sentence: str) -> None:
+    def _tell(self, sentence: str) -> None:
         if self._is_told:
             print(f"   {sentence}", flush=True)

@@ -1,7 +1,6 @@
-"""What `demo` shows a person: bars while it runs, a short table, and one product's story.
+"""What `demo` shows a person: bars while it runs, a table, the verdict, and one product's story.
 
-The only place in `local` that draws.  Bars go to standard error and only to a terminal; the rest is the
-result and goes to standard output.
+Bars go to standard error and only to a terminal; the rest is the result and goes to standard output.
 """
 
 import contextlib
@@ -15,7 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from local.commands.audit import Produced, Reader, Shown
+from local.commands.audit import ApiReader, Produced, Shown
 
 #: Of so many products with the longest histories, the oddest one's story is told.
 CANDIDATES = 12
@@ -113,7 +112,8 @@ def _figures(figures: dict[str, Any]) -> Table:
     return table
 
 
-def _verdict(figures: dict[str, Any]) -> Text:
+def shortcomings(figures: dict[str, Any]) -> list[str]:
+    """Return what is not as it should be; empty after a clean run."""
     wrong = [
         f"{figures[name]:,} {words}"
         for name, words in (
@@ -125,9 +125,11 @@ def _verdict(figures: dict[str, Any]) -> Text:
         )
         if figures[name]
     ]
-    if not figures["drained"]:
-        wrong.append("the pipeline did not come to an end")
-    if wrong:
+    return wrong if figures["drained"] else [*wrong, "the pipeline did not come to an end"]
+
+
+def _verdict(figures: dict[str, Any]) -> Text:
+    if wrong := shortcomings(figures):
         return Text("NOT everything is there: " + ", ".join(wrong), style="bold red")
     return Text("Every event is there, exactly as sent, and nothing else.", style="bold green")
 
@@ -135,7 +137,7 @@ def _verdict(figures: dict[str, Any]) -> Text:
 def _oddest(api_url: str, produced: Produced) -> Product | None:
     """The product with the most anomalies, among those with the longest histories."""
     longest = sorted(produced.products, key=lambda serial: -len(produced.products[serial]))[:CANDIDATES]
-    with contextlib.closing(Reader(api_url)) as reader:
+    with contextlib.closing(ApiReader(api_url)) as reader:
         answers = [reader.get(f"{api_url}/products/{quote(serial, safe='')}") for serial in longest]
     products = [_product.decode(body) for status, body in answers if status == 200]
     return max(products, key=lambda product: (len(product.anomalies), len(product.history)), default=None)

@@ -1,28 +1,26 @@
-"""The process that plays AWS: MiniStack with some costs taken out, and taught what it lacks: reads that wait,
-shards that are split and merged as Kinesis does it, deployments that can be imported and made again.
+"""`python -m local.emulator`: the process that plays AWS.
 
-    python -m local.emulator.__main__ [--with-parent]
-
-With `--with-parent` it is terminated when the process that started it ends, on Linux also when that is
-killed; elsewhere whoever started it has to stop it.
+It is MiniStack with some costs taken out and what it lacks added: `patches/`, one file a behaviour.
 """
 
+import argparse
 import ctypes
 import gc
 import os
 import signal
 import sys
-import time
-from collections.abc import Callable
-from typing import Any
 
+from cli.exits import EXIT_OK, EXIT_UNAVAILABLE
 from local.emulator.patches import (
     apigateway_import,
     cloudformation_stream_import,
     dynamodb_long_partitions,
-    kinesis_long_polls,
+    kinesis_cbor,
+    kinesis_expiry,
     kinesis_resharding,
+    kinesis_shard_limits,
 )
+from local.emulator.patches.parts import PatchError
 
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
@@ -30,64 +28,57 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 #: which is no garbage, and looking through it made twice the events take 2.4 times as long.
 _GC_THRESHOLDS = (10_000, 20, 1_000)
 
-#: How often used-up shard iterators are cleared away.  They live for five minutes.
-ITERATORS_CLEARED_EVERY_S = 10.0
 
-
-def skip_needless_expiry(kinesis: Any, clock: Callable[[], float] = time.time) -> None:
-    """Have MiniStack's Kinesis look for what has expired only where and when there is some.
-
-    At each GetRecords and PutRecords it copies every record of the stream: with 100,000 records that is 30 ms
-    a call.  At every request it walks through all shard iterators of the last five minutes, and each read
-    makes one: four idle shards that are polled ten times a second come to 12,000, and keep a core busy.
-    Records lie in order of arrival, so a shard's first one tells; and an expired iterator is refused when it
-    is used, cleared away or not.  Nothing happens where MiniStack has changed.
-    """
-    expire_records: Callable[[dict[str, Any]], None] | None = getattr(kinesis, "_expire_records", None)
-    expire_iterators: Callable[[], None] | None = getattr(kinesis, "_expire_iterators", None)
-    cleared_at = float("-inf")
-
-    def expire_records_if_any(stream: dict[str, Any]) -> None:
-        kept_from = clock() - stream["RetentionPeriodHours"] * 3600
-        firsts = (shard["records"][0] for shard in stream["shards"].values() if shard["records"])
-        if expire_records and any(first["ApproximateArrivalTimestamp"] < kept_from for first in firsts):
-            expire_records(stream)
-
-    def expire_iterators_now_and_then() -> None:
-        nonlocal cleared_at
-        if expire_iterators and clock() - cleared_at >= ITERATORS_CLEARED_EVERY_S:
-            cleared_at = clock()
-            expire_iterators()
-
-    if expire_records:
-        kinesis._expire_records = expire_records_if_any
-    if expire_iterators:
-        kinesis._expire_iterators = expire_iterators_now_and_then
-
-
-def main() -> None:
-    """Become MiniStack."""
-    if "--with-parent" in sys.argv[1:]:
-        _end_with_parent()
-    sys.argv = ["ministack"]  # its own options are not for here
-    from ministack.app import main as serve  # type: ignore[import-untyped]  # it ships no types
-    from ministack.services import (  # type: ignore[import-untyped]
+def patch(*, shard_limits: bool) -> None:
+    """Apply the patches to the MiniStack of this process.  Raises PatchError."""
+    from ministack.services import (  # type: ignore[import-untyped]  # it ships no types
         apigateway_v1,
-        cloudformation,
         dynamodb,
         kinesis,
         lambda_svc,
     )
-    from ministack.services.cloudformation import provisioners  # type: ignore[import-untyped]
+    from ministack.services.cloudformation import (  # type: ignore[import-untyped]
+        changesets,
+        provisioners,
+    )
 
-    skip_needless_expiry(kinesis)
-    kinesis_resharding.grant(kinesis, provisioners, lambda_svc)
-    kinesis_long_polls.grant(kinesis)
-    dynamodb_long_partitions.go_by_key(dynamodb)
-    apigateway_import.take_descriptions(apigateway_v1)
-    cloudformation_stream_import.allow(cloudformation, kinesis)
+    kinesis_cbor.apply(kinesis)
+    kinesis_expiry.apply(kinesis)
+    kinesis_resharding.apply(kinesis, provisioners, lambda_svc)
+    if shard_limits:
+        kinesis_shard_limits.apply(kinesis)
+    dynamodb_long_partitions.apply(dynamodb)
+    apigateway_import.apply(apigateway_v1)
+    cloudformation_stream_import.apply(changesets, provisioners, kinesis)
+
+
+def main() -> int:
+    """Become MiniStack."""
+    parser = argparse.ArgumentParser(prog="python -m local.emulator", description=__doc__)
+    parser.add_argument(
+        "--with-parent",
+        action="store_true",
+        help="end when the process that started it ends; on Linux also when that is killed",
+    )
+    parser.add_argument(
+        "--shard-limits",
+        action="store_true",
+        help="have each shard take 1,000 records and 1 MB a second, as on AWS, and refuse the rest",
+    )
+    args = parser.parse_args()
+    if args.with_parent:
+        _end_with_parent()
+    sys.argv = ["ministack"]  # its own options are not for here
+    from ministack.app import main as serve  # type: ignore[import-untyped]
+
+    try:
+        patch(shard_limits=args.shard_limits)
+    except PatchError as exc:
+        print(f"error: {exc}", file=sys.stderr)
+        return EXIT_UNAVAILABLE
     gc.set_threshold(*_GC_THRESHOLDS)
     serve()
+    return EXIT_OK
 
 
 def _end_with_parent() -> None:
@@ -100,4 +91,4 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -27,7 +27,8 @@ START_TIMEOUT_S = 120.0
 #: Saving a large state takes tens of seconds; without one, stopping takes none.
 STOP_TIMEOUT_S = 120.0
 
-_MODULE = "local.emulator.__main__"
+_MODULE = "local.emulator"
+_SHARD_LIMITS = "--shard-limits"
 _HEALTH_PATH = "/_ministack/health"
 _FREE_PORT_ATTEMPTS = 5
 
@@ -49,9 +50,11 @@ class Endpoint:
         pid: int | None = None,
         process: subprocess.Popen[bytes] | None = None,
         keeps_state: bool = False,
+        has_shard_limits: bool = False,
     ) -> None:
         self.url = url
         self.pid = pid
+        self.has_shard_limits = has_shard_limits
         self._process = process
         self._keeps_state = keeps_state
 
@@ -106,28 +109,30 @@ def start(
     port: int | None = None,
     state_dir: Path | None = None,
     record: Path | None = None,
+    shard_limits: bool = False,
 ) -> Endpoint:
     """Start MiniStack on `port`, or on a free one, and return once it answers.
 
     With `state_dir` its state is loaded from there and saved there when it is stopped in order.  With
     `record` it outlives a kill of this process and writes who it is to that file, so that the next start
-    adopts it (or ends it in order, when another port is wanted); without, it ends when this process does (on
-    Linux also when that is killed; elsewhere the orderly `stop()` has to do).
+    adopts it, or ends it in order when another port is wanted or other limits; without, it ends when this
+    process does (on Linux also when that is killed; elsewhere the orderly `stop()` has to do).  With
+    `shard_limits` its shards take what AWS's do, and refuse the rest.
 
     Raises PortInUseError, or EndpointError when it does not come up.
     """
     ours = recorded(record) if record else None
     if ours is not None:
-        if port is None or ours.url == _url(port):
+        if ours.has_shard_limits == shard_limits and (port is None or ours.url == _url(port)):
             return ours
         ours.stop()
     if port is not None:
         _check_free(port)
-        return _start(port, log_path, state_dir, record)
+        return _start(port, log_path, state_dir, record, shard_limits)
     for _ in range(_FREE_PORT_ATTEMPTS - 1):
         with contextlib.suppress(PortInUseError):
-            return _start(free_port(), log_path, state_dir, record)
-    return _start(free_port(), log_path, state_dir, record)
+            return _start(free_port(), log_path, state_dir, record, shard_limits)
+    return _start(free_port(), log_path, state_dir, record, shard_limits)
 
 
 def answers(url: str, timeout_s: float = 2.0) -> bool:
@@ -173,9 +178,9 @@ def recorded(record: Path) -> Endpoint | None:
         return None
     command = command_line(pid)
     # Process ids are used again: only a MiniStack that answers where ours did is ours.
-    if command is None or _MODULE not in command or not answers(url):
+    if command is None or f"-m {_MODULE}" not in command or not answers(url):
         return None
-    return Endpoint(url, pid=pid, keeps_state=True)
+    return Endpoint(url, pid=pid, keeps_state=True, has_shard_limits=_SHARD_LIMITS in command)
 
 
 def _check_free(port: int) -> None:
@@ -188,11 +193,15 @@ def _check_free(port: int) -> None:
     )
 
 
-def _start(port: int, log_path: Path, state_dir: Path | None, record: Path | None) -> Endpoint:
+def _start(
+    port: int, log_path: Path, state_dir: Path | None, record: Path | None, shard_limits: bool
+) -> Endpoint:
     if importlib.util.find_spec("ministack") is None:
         raise EndpointError("the package ministack is missing; run `make install`")
     url = _url(port)
-    command = [sys.executable, "-m", _MODULE, *([] if record else ["--with-parent"])]
+    command = [sys.executable, "-m", _MODULE]
+    command += [] if record else ["--with-parent"]
+    command += [_SHARD_LIMITS] if shard_limits else []
     log_path.parent.mkdir(parents=True, exist_ok=True)
     with log_path.open("ab") as log:
         process = subprocess.Popen(
@@ -204,7 +213,7 @@ def _start(port: int, log_path: Path, state_dir: Path | None, record: Path | Non
             stderr=log,
             start_new_session=True,  # Ctrl-C reaches us first, and we stop it once nobody needs it
         )
-    endpoint = Endpoint(url, process.pid, process, keeps_state=state_dir is not None)
+    endpoint = Endpoint(url, process.pid, process, state_dir is not None, shard_limits)
     if record is not None:
         record.parent.mkdir(parents=True, exist_ok=True)
         record.write_text(json.dumps({"pid": process.pid, "url": url}))
@@ -213,7 +222,10 @@ def _start(port: int, log_path: Path, state_dir: Path | None, record: Path | Non
         if process.poll() is not None:
             if not is_free(port):
                 raise PortInUseError(f"port {port} was taken by another program just now; try again")
-            raise EndpointError(f"the endpoint ended at once with code {process.returncode}; see {log_path}")
+            lines = log_path.read_text(errors="replace").splitlines() or ["nothing in its log"]
+            raise EndpointError(
+                f"the endpoint ended at once with code {process.returncode}: {lines[-1]}; see {log_path}"
+            )
         if not answers(url):
             raise EndpointError(f"the endpoint did not answer within {START_TIMEOUT_S:.0f} s; see {log_path}")
     except BaseException:  # Ctrl-C too: nobody else knows of the process yet

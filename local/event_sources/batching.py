@@ -1,7 +1,7 @@
-"""Records that wait for a batch, and how many of them the next batch takes.
+"""The records of a lane that are in no batch yet, and how many of them the next batch takes.
 
-The only place that knows BatchSize and the 6 MiB of one invocation: Lambda's limit holds for the event's
-JSON, base64 and metadata included (KDS developer guide, "Large records").
+A batch is bounded by BatchSize and by the 6 MiB of one invocation: Lambda's limit holds for the event's JSON,
+base64 and metadata included (KDS developer guide, "Large records").
 """
 
 from collections import deque
@@ -13,7 +13,7 @@ ENVELOPE_BYTES = 14
 
 
 class StreamRecord(NamedTuple):
-    """A Kinesis record, as far as batching needs to know it."""
+    """A Kinesis record, reduced to what batching needs."""
 
     sequence_number: str
     arrived_at: float  # epoch seconds
@@ -21,7 +21,7 @@ class StreamRecord(NamedTuple):
     entry: bytes  # the record as it will stand in the event
 
 
-class Waiting:
+class PendingRecords:
     """A lane's records that are in no batch yet, oldest first."""
 
     def __init__(self, batch_size: int, max_event_bytes: int = MAX_EVENT_BYTES) -> None:

@@ -1,7 +1,7 @@
-"""Where each shard's mapping has got to, kept in a DynamoDB table on the endpoint.
+"""The checkpoints of the Kinesis mappings, kept in a DynamoDB table on the endpoint.
 
-The only place that knows the checkpoint table.  Lambda keeps its mappings' positions on its own side of the
-fence, and the endpoint plays AWS: killing everything of ours loses none.
+Lambda keeps its mappings' checkpoints on AWS's side, and the endpoint plays AWS: killing every process of the
+pipeline loses none.
 
 One item per shard: `mapping` (partition key: function, stream, and when the stream was created, so that a
 stream made anew starts anew), `shard` (sort key), `sequence_number` once a record is done, `ended` once the
@@ -19,15 +19,15 @@ from botocore.exceptions import ClientError
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-#: A shard's checkpoint is written at most this often; what was done since then is delivered again after a
-#: crash.
+#: A shard's checkpoint is written at most once in this time; what was done since then is delivered again
+#: after a crash.
 WRITE_INTERVAL_S = 0.25
 
 _MAPPING_ITEM = "*"
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class ShardProgress:
     """How far a shard has been processed: after this record, and whether that was the shard's last."""
 
     sequence_number: str | None = None
@@ -35,7 +35,7 @@ class Position:
 
 
 @dataclass(frozen=True, slots=True)
-class Birth:
+class MappingOrigin:
     """When a mapping was created (epoch seconds), and the shards that were there then."""
 
     at: float
@@ -43,17 +43,17 @@ class Birth:
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What the table says about a mapping."""
+class MappingState:
+    """What the table holds about a mapping: nothing for a new one."""
 
-    birth: Birth | None = None
-    positions: dict[str, Position] = field(default_factory=dict)
+    origin: MappingOrigin | None = None
+    progress: dict[str, ShardProgress] = field(default_factory=dict)
 
 
 class Checkpoints:
-    """The table of checkpoints, made when first asked and missing.  Safe for several threads.
+    """The table of checkpoints, created on first use if it is missing.  Safe for several threads.
 
-    botocore's errors pass through: the mapping knows what to wait for.
+    botocore's errors pass through: the mapping decides which to wait for.
     """
 
     def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
@@ -62,11 +62,11 @@ class Checkpoints:
         self._making = threading.Lock()
         self._made = False
 
-    def load(self, mapping: str) -> Known:
-        """Everything known about a mapping; nothing for a new one."""
+    def load(self, mapping: str) -> MappingState:
+        """Return everything that the table holds about a mapping."""
         self._make_table()
-        known: dict[str, Position] = {}
-        birth = None
+        progress: dict[str, ShardProgress] = {}
+        origin = None
         request: dict[str, Any] = {
             "TableName": self._table,
             "KeyConditionExpression": "#mapping = :mapping",
@@ -79,35 +79,37 @@ class Checkpoints:
             for item in page["Items"]:
                 shard = item["shard"]["S"]
                 if shard == _MAPPING_ITEM:
-                    birth = Birth(float(item["created_at"]["N"]), [each["S"] for each in item["shards"]["L"]])
+                    shards = [each["S"] for each in item["shards"]["L"]]
+                    origin = MappingOrigin(float(item["created_at"]["N"]), shards)
                 else:
-                    known[shard] = Position(item.get("sequence_number", {}).get("S"), item["ended"]["BOOL"])
+                    number = item.get("sequence_number", {}).get("S")
+                    progress[shard] = ShardProgress(number, item["ended"]["BOOL"])
             if "LastEvaluatedKey" not in page:
-                return Known(birth, known)
+                return MappingState(origin, progress)
             request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
 
-    def save_birth(self, mapping: str, birth: Birth) -> None:
-        """Keep when a mapping was created and what it found."""
+    def save_origin(self, mapping: str, origin: MappingOrigin) -> None:
+        """Keep when a mapping was created and which shards it found."""
         self._make_table()
         item: dict[str, Any] = {
             "mapping": {"S": mapping},
             "shard": {"S": _MAPPING_ITEM},
-            "created_at": {"N": repr(birth.at)},
-            "shards": {"L": [{"S": shard} for shard in birth.shards]},
+            "created_at": {"N": repr(origin.at)},
+            "shards": {"L": [{"S": shard} for shard in origin.shards]},
         }
         self._dynamodb.put_item(TableName=self._table, Item=item)
 
-    def save(self, mapping: str, shard: str, position: Position) -> None:
+    def save(self, mapping: str, shard: str, progress: ShardProgress) -> None:
         """Keep how far a shard has been processed."""
         self._make_table()
         item: dict[str, Any] = {
             "mapping": {"S": mapping},
             "shard": {"S": shard},
-            "ended": {"BOOL": position.ended},
+            "ended": {"BOOL": progress.ended},
             "updated_at": {"N": repr(round(time.time(), 3))},
         }
-        if position.sequence_number is not None:
-            item["sequence_number"] = {"S": position.sequence_number}
+        if progress.sequence_number is not None:
+            item["sequence_number"] = {"S": progress.sequence_number}
         self._dynamodb.put_item(TableName=self._table, Item=item)
 
     def _make_table(self) -> None:
@@ -137,47 +139,53 @@ class Checkpoints:
 
 
 class ShardCheckpoint:
-    """One shard's place in the table, written seldom enough to cost little at full speed."""
+    """One shard's item in the table, written seldom enough to cost little at full speed."""
 
     def __init__(
         self,
         checkpoints: Checkpoints,
         mapping: str,
         shard: str,
-        position: Position,
+        progress: ShardProgress,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._checkpoints = checkpoints
         self._mapping = mapping
         self._shard = shard
         self._clock = clock
-        self._kept = self._position = position
+        self._kept = self._progress = progress
+        self._is_held = False
         self._last_write = float("-inf")
 
     @property
-    def position(self) -> Position:
+    def progress(self) -> ShardProgress:
         """How far the shard has been processed, written or not."""
-        return self._position
+        return self._progress
 
-    def advance(self, position: Position) -> None:
-        """Remember a new position; `flush_due` will write it."""
-        self._position = position
+    def advance(self, progress: ShardProgress) -> None:
+        """Remember how far the shard has been processed; `flush_due` will write it."""
+        if not self._is_held:
+            self._progress = progress
+
+    def hold(self) -> None:
+        """Stay at this checkpoint: `advance` has no effect any more."""
+        self._is_held = True
 
     @property
     def due_at(self) -> float | None:
-        """When the position should be written, on the clock given; None when the table has it."""
-        return None if self._position == self._kept else self._last_write + WRITE_INTERVAL_S
+        """When to write the checkpoint, on the clock given; None when the table has it."""
+        return None if self._progress == self._kept else self._last_write + WRITE_INTERVAL_S
 
     def flush_due(self) -> None:
-        """Write the position if it is time to."""
+        """Write the checkpoint if it is time to."""
         due_at = self.due_at
         if due_at is not None and self._clock() >= due_at:
             self.flush()
 
     def flush(self) -> None:
-        """Write the position now if the table does not have it."""
-        position = self._position
-        if position != self._kept:
+        """Write the checkpoint now if the table does not have it."""
+        progress = self._progress
+        if progress != self._kept:
             self._last_write = self._clock()
-            self._checkpoints.save(self._mapping, self._shard, position)
-            self._kept = position
+            self._checkpoints.save(self._mapping, self._shard, progress)
+            self._kept = progress

@@ -1,11 +1,11 @@
-"""The message that an on-failure destination receives about a batch that was given up.
+"""The message that an on-failure destination receives about a discarded batch.
 
-The only place that knows its shape, which is the one recorded from AWS (key order too): pointers to the
-records, never the records.
+Its shape is the one recorded from AWS (key order too): pointers to the records, never the records.
 """
 
 import uuid
 from datetime import datetime, timezone
+from typing import NamedTuple
 
 import msgspec
 
@@ -14,17 +14,26 @@ from local.event_sources.shard_state_machine import Discard
 _encode = msgspec.json.Encoder().encode
 
 
-def body(discard: Discard, *, function_arn: str, stream_arn: str, shard_id: str, now: float) -> str:
-    """The message body, compact JSON.  `now` is epoch seconds.
+class MappedShard(NamedTuple):
+    """A shard, and the function that its records are mapped to."""
 
-    A batch that was given up for its age has no `responseContext`, whatever its invocations answered;
+    shard_id: str
+    stream_arn: str
+    function: str
+    function_arn: str
+
+
+def body(discard: Discard, shard: MappedShard, now: float) -> str:
+    """Return the message body, compact JSON.  `now` is epoch seconds.
+
+    A batch that was discarded for its age has no `responseContext`, whatever its invocations answered;
     `functionError` is null when the function answered and reported failures.
     """
     first, last = discard.records[0], discard.records[-1]
     record: dict[str, object] = {
         "requestContext": {
             "requestId": discard.request_id or str(uuid.uuid4()),
-            "functionArn": function_arn,
+            "functionArn": shard.function_arn,
             "condition": discard.condition,
             "approximateInvokeCount": discard.invoke_count,
         }
@@ -38,13 +47,13 @@ def body(discard: Discard, *, function_arn: str, stream_arn: str, shard_id: str,
     record["version"] = "1.0"
     record["timestamp"] = _timestamp(now)
     record["KinesisBatchInfo"] = {
-        "shardId": shard_id,
+        "shardId": shard.shard_id,
         "startSequenceNumber": first.sequence_number,
         "endSequenceNumber": last.sequence_number,
         "approximateArrivalOfFirstRecord": _timestamp(first.arrived_at),
         "approximateArrivalOfLastRecord": _timestamp(last.arrived_at),
         "batchSize": len(discard.records),
-        "streamArn": stream_arn,
+        "streamArn": shard.stream_arn,
     }
     return _encode(record).decode()
 

@@ -1,36 +1,27 @@
 """A Kinesis event source mapping on this machine: finds the stream's shards and runs each.
 
-The only place that knows which shards there are, which one may start, and where.  A shard starts when all
-its parents are read and done to their end, so that a key's records stay in order across splits and merges.
-The starting position holds for shards that were there when the mapping was created; a shard born later is
-read from its oldest record.
+A shard starts when all its parents are read and done to their end, so that a key's records stay in order
+across splits and merges.  The starting position holds for shards that existed when the mapping was created; a
+shard created later is read from its oldest record.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.errors import ConfigurationError
 from local import arns
-from local.emulator.patches import kinesis_long_polls
-from local.event_sources import lambda_events
-from local.event_sources.batch_item_failures import Outcome
-from local.event_sources.checkpoints import Birth, Checkpoints, Position, ShardCheckpoint
-from local.event_sources.failure_destination import FailureQueue
-from local.event_sources.observer import Observer, Silent
-from local.event_sources.settings import AT_TIMESTAMP, LATEST, KinesisSettings
-from local.event_sources.shard_reader import ReadLaterError, ShardGoneError, ShardReader, Start
-from local.event_sources.shard_runner import ShardRunner, Source
-from local.event_sources.shard_state_machine import ShardMachine, exponential_backoff
+from local.event_sources.checkpoints import MappingOrigin, ShardCheckpoint, ShardProgress
+from local.event_sources.invocation_record import MappedShard
+from local.event_sources.shard_reader import NEWEST, OLDEST, Start, after, at_time
+from local.event_sources.shard_runner import MappingParts, ShardRunner
 
 if TYPE_CHECKING:
-    from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_kinesis.type_defs import ShardTypeDef
-    from mypy_boto3_sqs import SQSClient
 
 logger = logging.getLogger(__name__)
 
@@ -41,93 +32,66 @@ _LOOK_S = 5.0
 _LIST_RETRY_S = 1.0
 
 
-class KinesisMapping:
-    """What `aws lambda create-event-source-mapping` makes, in threads of this process."""
+class _Opened(NamedTuple):
+    """What a mapping finds when it starts."""
 
-    def __init__(
-        self,
-        *,
-        settings: KinesisSettings,
-        stream: str,
-        function: str,
-        invoke: Callable[[bytes], Outcome],
-        kinesis: "KinesisClient",
-        sqs: "SQSClient",
-        checkpoints: Checkpoints,
-        failure_queue: str | None = None,
-        observer: Observer | None = None,
-        poll_interval_s: float = 0.1,
-        is_eager: bool = False,
-        backoff: Callable[[int], float] | None = None,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        """`failure_queue` is a URL, an ARN or a name; `backoff` the pause in seconds after a batch's n-th
-        failure in a row; `poll_interval_s` how often an idle shard is read (1.0 on AWS); with `is_eager`
-        one that has just brought something is read more often."""
-        self._settings = settings
-        self._stream = stream
-        self._function = function
-        self._invoke = invoke
-        self._kinesis = kinesis
-        kinesis_long_polls.allow(kinesis)
-        self._sqs = sqs
-        self._checkpoints = checkpoints
-        self._failure_queue_name = failure_queue
-        self._observer = observer or Silent()
-        self._poll_interval_s = poll_interval_s
-        self._is_eager = is_eager
-        self._backoff = backoff or exponential_backoff()
-        self._clock = clock
+    stream_arn: str
+    mapping_id: str  # in the checkpoint table
+    origin: MappingOrigin
+    is_new: bool  # whether the mapping has just been created
+
+
+class KinesisMapping:
+    """What `aws lambda create-event-source-mapping` creates, in threads of this process."""
+
+    def __init__(self, parts: MappingParts) -> None:
+        self._parts = parts
+        self._kinesis = parts.kinesis
         self._lock = threading.Lock()
         self._progressed = threading.Condition()
         self._runners: dict[str, ShardRunner] = {}
-        self._positions: dict[str, Position] = {}
+        self._progress: dict[str, ShardProgress] = {}
         self._is_stopped = False
 
     def start(self) -> None:
         """Find the shards and begin; LATEST means the moment before this returns.
 
-        Raises ConfigurationError when the stream or the failure queue does not exist, and botocore's errors
-        when the endpoint does not answer.
+        Raises ConfigurationError when the stream does not exist, and botocore's errors when the endpoint
+        does not answer.
         """
+        name = self._parts.stream
         try:
-            summary = self._kinesis.describe_stream_summary(StreamName=self._stream)[
-                "StreamDescriptionSummary"
-            ]
+            answer = self._kinesis.describe_stream_summary(StreamName=name)
         except ClientError as exc:
             if exc.response["Error"]["Code"] != "ResourceNotFoundException":
                 raise
             raise ConfigurationError(
-                f"stream {self._stream!r} does not exist; create the stack first (infra/resources.yaml)"
+                f"stream {name!r} does not exist; create the stack first (infra/resources.yaml)"
             ) from exc
-        self._stream_arn = summary["StreamARN"]
+        summary = answer["StreamDescriptionSummary"]
         created = summary["StreamCreationTimestamp"].timestamp()
-        self._mapping_id = f"{self._function}/{self._stream}/{created:.3f}"
-        self._failure_queue = (
-            None if self._failure_queue_name is None else FailureQueue(self._sqs, self._failure_queue_name)
-        )
-        known = self._checkpoints.load(self._mapping_id)
-        self._positions = known.positions
+        mapping_id = f"{self._parts.function}/{name}/{created:.3f}"
+        known = self._parts.checkpoints.load(mapping_id)
+        self._progress = known.progress
         shards = self._list_shards()
-        self._is_new = known.birth is None
-        if known.birth is None:
-            self._birth = Birth(self._clock(), [shard["ShardId"] for shard in shards])
-            if self._settings.starting_position == LATEST:
-                # Nothing of a closed shard is newer than now.
-                closed = [shard["ShardId"] for shard in shards if _is_closed(shard)]
-                self._positions.update({shard_id: Position(ended=True) for shard_id in closed})
-                for shard_id in closed:
-                    self._checkpoints.save(self._mapping_id, shard_id, Position(ended=True))
-            self._checkpoints.save_birth(self._mapping_id, self._birth)
-        else:
-            self._birth = known.birth
-        self._start_ready(shards)
-        self._is_new = False
+        origin = known.origin or self._create(mapping_id, shards)
+        self._start_ready(_Opened(summary["StreamARN"], mapping_id, origin, known.origin is None), shards)
+
+    def _create(self, mapping_id: str, shards: list["ShardTypeDef"]) -> MappingOrigin:
+        """Keep that the mapping is created now, with these shards on the stream."""
+        origin = MappingOrigin(self._parts.clock(), [shard["ShardId"] for shard in shards])
+        if self._parts.settings.starting_position == "LATEST":
+            for shard in shards:
+                if "EndingSequenceNumber" in shard["SequenceNumberRange"]:  # closed: holds nothing newer
+                    ended = self._progress[shard["ShardId"]] = ShardProgress(ended=True)
+                    self._parts.checkpoints.save(mapping_id, shard["ShardId"], ended)
+        self._parts.checkpoints.save_origin(mapping_id, origin)
+        return origin
 
     def stop(self, grace_s: float = 30.0) -> None:
-        """Finish what is in flight, save the checkpoints, end every thread.
+        """Finish the invocations in flight, save the checkpoints, end every thread.
 
-        An invocation that takes longer than `grace_s` is left alone: its records will be delivered again.
+        An invocation that takes longer than `grace_s` is left alone: its records are delivered again.
         """
         with self._lock:
             self._is_stopped = True
@@ -144,7 +108,7 @@ class KinesisMapping:
         Has idle shards read once more, so a true answer is exact; takes milliseconds.  Raises RuntimeError
         when a shard's thread has failed, because waiting for it would never end.
         """
-        asked_at = self._clock()
+        asked_at = self._parts.clock()
         with self._lock:
             for runner in self._runners.values():
                 runner.poll()
@@ -169,23 +133,23 @@ class KinesisMapping:
         return None if None in answers else True
 
     def _list_shards(self) -> list["ShardTypeDef"]:
-        shards: list[ShardTypeDef] = []
-        request: dict[str, Any] = {"StreamName": self._stream}
-        while True:
-            answer = self._kinesis.list_shards(**request)
+        # Not botocore's paginator: it repeats StreamName beside NextToken, which Kinesis refuses from the
+        # 1,001st shard on (boto/botocore issue 2009).
+        answer = self._kinesis.list_shards(StreamName=self._parts.stream)
+        shards = answer["Shards"]
+        while token := answer.get("NextToken"):
+            answer = self._kinesis.list_shards(NextToken=token)
             shards += answer["Shards"]
-            if not answer.get("NextToken"):
-                return shards
-            request = {"NextToken": answer["NextToken"]}
+        return shards
 
-    def _shard_ended(self, shard_id: str, stopping: threading.Event) -> None:
+    def _shard_ended(self, opened: _Opened, shard_id: str, stopping: threading.Event) -> None:
         """A shard is done to its end: its children may start.  Runs in that shard's thread."""
         with self._lock:
-            self._positions[shard_id] = Position(ended=True)
+            self._progress[shard_id] = ShardProgress(ended=True)
         has_warned = False
         while not stopping.is_set():
             try:
-                self._start_ready(self._list_shards())
+                self._start_ready(opened, self._list_shards())
                 return
             except (ClientError, BotoCoreError) as exc:
                 if not has_warned:
@@ -193,7 +157,7 @@ class KinesisMapping:
                 has_warned = True
                 stopping.wait(_LIST_RETRY_S)
 
-    def _start_ready(self, shards: list["ShardTypeDef"]) -> None:
+    def _start_ready(self, opened: _Opened, shards: list["ShardTypeDef"]) -> None:
         """Start every shard that is not running and whose parents are all done or forgotten."""
         listed = {shard["ShardId"] for shard in shards}
         with self._lock:
@@ -207,57 +171,35 @@ class KinesisMapping:
                     or not all(self._has_ended(str(parent)) for parent in parents)
                 ):
                     continue
-                runner = self._runner(shard_id)
+                runner = self._runner(opened, shard_id)
                 self._runners[shard_id] = runner
                 runner.start()
 
     def _has_ended(self, shard_id: str) -> bool:
-        return self._positions.get(shard_id, Position()).ended
+        return self._progress.get(shard_id, ShardProgress()).ended
 
-    def _runner(self, shard_id: str) -> ShardRunner:
-        position = self._positions.get(shard_id, Position())
-        reader = ShardReader(self._kinesis, self._stream, shard_id, self._start_of(shard_id, position))
-        try:
-            reader.open(self._clock())
-        except (ShardGoneError, ReadLaterError) as exc:
-            logger.warning("shard %s has no iterator yet: %s", shard_id, exc)
-        _, _, _, region, account, _ = self._stream_arn.split(":", 5)
-        lanes = self._settings.parallelization_factor
+    def _runner(self, opened: _Opened, shard_id: str) -> ShardRunner:
+        parts = self._parts
+        progress = self._progress.get(shard_id, ShardProgress())
+        _, _, _, region, account, _ = opened.stream_arn.split(":", 5)
+        function_arn = arns.function(parts.function, region, account)
         return ShardRunner(
-            source=Source(
-                self._function,
-                arns.function(self._function, region, account),
-                self._stream_arn,
-                shard_id,
-            ),
-            reader=reader,
-            encode=lambda_events.kinesis_encoder(
-                self._stream_arn, shard_id, arns.role(self._function, account)
-            ),
-            machine=ShardMachine(self._settings, now=self._clock(), backoff=self._backoff),
-            invoke=self._invoke,
-            failure_queue=self._failure_queue,
-            checkpoint=ShardCheckpoint(self._checkpoints, self._mapping_id, shard_id, position, self._clock),
-            observer=self._observer,
-            on_end=self._shard_ended,
+            parts,
+            MappedShard(shard_id, opened.stream_arn, parts.function, function_arn),
+            self._start_of(opened, shard_id, progress),
+            ShardCheckpoint(parts.checkpoints, opened.mapping_id, shard_id, progress, parts.clock),
+            on_end=partial(self._shard_ended, opened._replace(is_new=False)),
             progressed=self._progressed,
-            poll_interval_s=self._poll_interval_s,
-            is_eager=self._is_eager,
-            read_limit=min(10_000, max(1_000, self._settings.batch_size * lanes)),
-            clock=self._clock,
         )
 
-    def _start_of(self, shard_id: str, position: Position) -> Start:
-        if position.sequence_number is not None:
-            return Start.after(position.sequence_number)
-        if shard_id not in self._birth.shards:
-            return Start.oldest()
-        if self._settings.starting_position == AT_TIMESTAMP and self._settings.starting_at is not None:
-            return Start.at_time(self._settings.starting_at)
-        if self._settings.starting_position == LATEST:
-            return Start.newest() if self._is_new else Start.at_time(self._birth.at)
-        return Start.oldest()
-
-
-def _is_closed(shard: "ShardTypeDef") -> bool:
-    return "EndingSequenceNumber" in shard["SequenceNumberRange"]
+    def _start_of(self, opened: _Opened, shard_id: str, progress: ShardProgress) -> Start:
+        settings = self._parts.settings
+        if progress.sequence_number is not None:
+            return after(progress.sequence_number)
+        if shard_id not in opened.origin.shards:
+            return OLDEST
+        if settings.starting_at is not None:
+            return at_time(settings.starting_at)
+        if settings.starting_position == "LATEST":
+            return NEWEST if opened.is_new else at_time(opened.origin.at)
+        return OLDEST

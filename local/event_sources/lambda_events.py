@@ -1,7 +1,7 @@
 """The events that Lambda gives to functions: Kinesis records and SQS messages in their exact shapes.
 
-The only place that knows those shapes from the sending side (developer guide, "Using Lambda with Kinesis"
-and "with Amazon SQS"; `chalicelib/stream/records.py` is the receiving side).  A Kinesis record is encoded
+Sources: developer guide, "Using Lambda with Kinesis" and "with Amazon SQS"; `chalicelib/stream/records.py` is
+the receiving side.  A Kinesis record is encoded
 once, when it is read: its size is then known to the byte, and a retry costs a join.
 """
 
@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from local import arns
 from local.event_sources.batching import StreamRecord
+from local.event_sources.invocation_record import MappedShard
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis.type_defs import RecordTypeDef
@@ -41,11 +43,10 @@ class _KinesisRecord(msgspec.Struct):
     eventSourceARN: str
 
 
-def kinesis_encoder(
-    stream_arn: str, shard_id: str, role_arn: str
-) -> Callable[["RecordTypeDef"], StreamRecord]:
-    """A function from one record of a GetRecords answer to what the shard's machine works on."""
-    region = stream_arn.split(":")[3]
+def kinesis_encoder(shard: MappedShard) -> Callable[["RecordTypeDef"], StreamRecord]:
+    """Return a function from one record of a GetRecords answer to what the shard's machine works on."""
+    _, _, _, region, account, _ = shard.stream_arn.split(":", 5)
+    role_arn = arns.role(shard.function, account)
 
     def encode(read: "RecordTypeDef") -> StreamRecord:
         sequence_number = read["SequenceNumber"]
@@ -55,11 +56,11 @@ def kinesis_encoder(
                 _Kinesis("1.0", read["PartitionKey"], sequence_number, read["Data"], arrived_at),
                 "aws:kinesis",
                 "1.0",
-                f"{shard_id}:{sequence_number}",
+                f"{shard.shard_id}:{sequence_number}",
                 "aws:kinesis:record",
                 role_arn,
                 region,
-                stream_arn,
+                shard.stream_arn,
             )
         )
         return StreamRecord(sequence_number, arrived_at, read["PartitionKey"], entry)
@@ -68,12 +69,12 @@ def kinesis_encoder(
 
 
 def of_entries(entries: Iterable[bytes]) -> bytes:
-    """The event that carries these encoded records or messages."""
+    """Return the event that carries these encoded records or messages."""
     return b"".join((_PREFIX, b",".join(entries), _SUFFIX))
 
 
 def sqs_encoder(queue_arn: str, *, window: bool) -> Callable[["MessageTypeDef"], bytes]:
-    """A function from one received message to its place in the event.
+    """Return a function from one received message to its entry in the event.
 
     `window` says whether the mapping has a batching window: every recording from AWS has
     `md5OfMessageAttributes: null` for a message without attributes if it has, and no such key if not.

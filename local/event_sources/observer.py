@@ -1,11 +1,11 @@
-"""What the local event source mappings tell about their work, for the demo's figures and the dashboard.
+"""What the local event source mappings report about their work, for the demo's figures and the dashboard.
 
-The only arrow out of the mappings: they call an observer and know nothing of who watches.  Calls come from
-several threads, so an observer does its own locking; it must not raise and must not block.
+The mappings call an observer and know nothing of its readers.  Calls come from several threads, so an
+observer does its own locking; it must not raise and must not block.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 
 class Invocation(NamedTuple):
@@ -21,11 +21,14 @@ class Invocation(NamedTuple):
     seconds: float
 
 
-class Observer(Protocol):
-    """Watches mappings.  Times are epoch seconds."""
+class Observer:
+    """Receives the mappings' reports and ignores them; subclasses override what they count.
+
+    Times are epoch seconds.
+    """
 
     def read(self, source: str, count: int, arrived_at: float) -> None:
-        """So many records were taken from a shard, the first of which arrived then."""
+        """`count` records were read from a shard; the first of them arrived on the stream at `arrived_at`."""
 
     def invoked(self, invocation: Invocation) -> None:
         """An invocation ended."""
@@ -37,23 +40,4 @@ class Observer(Protocol):
         """A failed batch was split in two."""
 
     def discarded(self, source: str, identifiers: Sequence[str], condition: str) -> None:
-        """A batch was given up and its pointers were sent to the failure destination."""
-
-
-class Silent:
-    """An observer that watches nothing; the base of those that watch something."""
-
-    def read(self, source: str, count: int, arrived_at: float) -> None:
-        """Ignored."""
-
-    def invoked(self, invocation: Invocation) -> None:
-        """Ignored."""
-
-    def processed(self, source: str, identifiers: Sequence[str], at: float) -> None:
-        """Ignored."""
-
-    def bisected(self, source: str, batch_size: int) -> None:
-        """Ignored."""
-
-    def discarded(self, source: str, identifiers: Sequence[str], condition: str) -> None:
-        """Ignored."""
+        """A batch was discarded; its pointers went to the failure destination, if the mapping has one."""

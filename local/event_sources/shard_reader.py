@@ -1,79 +1,48 @@
 """One shard read from a position on: iterators, pages, throttling, the shard's end.
 
-The only place that calls GetShardIterator and GetRecords for the local mappings.
+Calls GetShardIterator and GetRecords for the local mappings.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.emulator.patches import kinesis_long_polls
-from local.event_sources.settings import AT_TIMESTAMP, LATEST, TRIM_HORIZON
+from chalicelib.errors import THROTTLING_CODES
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
     from mypy_boto3_kinesis.type_defs import RecordTypeDef
 
-_THROTTLED = {
-    "ProvisionedThroughputExceededException",
-    "LimitExceededException",
-    "ThrottlingException",
-    "KMSThrottlingException",
-}
+
+#: Where reading begins, as parameters of GetShardIterator.
+Start = Mapping[str, Any]
+
+OLDEST: Start = {"ShardIteratorType": "TRIM_HORIZON"}
+NEWEST: Start = {"ShardIteratorType": "LATEST"}
 
 
-def client_config(shards: int) -> Config:
-    """How a Kinesis client for the mappings should be built: we do the retrying, and fast."""
-    return Config(
-        parameter_validation=False,
-        connect_timeout=5,
-        read_timeout=15,
-        retries={"total_max_attempts": 1},
-        max_pool_connections=max(10, shards + 2),
-    )
+def after(sequence_number: str) -> Start:
+    """Begin just behind this record."""
+    return {"ShardIteratorType": "AFTER_SEQUENCE_NUMBER", "StartingSequenceNumber": sequence_number}
 
 
-class Start(NamedTuple):
-    """Where reading begins: one of the three starting positions, or after a sequence number."""
-
-    kind: str
-    sequence_number: str | None = None
-    at: float | None = None  # epoch seconds
-
-    @classmethod
-    def after(cls, sequence_number: str) -> "Start":
-        """Just behind this record."""
-        return cls("AFTER_SEQUENCE_NUMBER", sequence_number=sequence_number)
-
-    @classmethod
-    def at_time(cls, epoch_s: float) -> "Start":
-        """The first record that arrived then or later."""
-        return cls(AT_TIMESTAMP, at=epoch_s)
-
-    @classmethod
-    def oldest(cls) -> "Start":
-        """The oldest record that the stream retains."""
-        return cls(TRIM_HORIZON)
-
-    @classmethod
-    def newest(cls) -> "Start":
-        """Behind the newest record there is when the first iterator is obtained."""
-        return cls(LATEST)
+def at_time(epoch_s: float) -> Start:
+    """Begin with the first record that arrived then or later."""
+    return {"ShardIteratorType": "AT_TIMESTAMP", "Timestamp": datetime.fromtimestamp(epoch_s, timezone.utc)}
 
 
-class Page(NamedTuple):
-    """What one read gave."""
+class ReadResult(NamedTuple):
+    """What one read returned."""
 
     records: Sequence["RecordTypeDef"]
-    is_tip: bool  # nothing is behind these records, for now
-    is_end: bool  # nothing will ever be: the shard is closed and read to its end
+    is_tip: bool  # there was no record, and nothing is behind for now
+    is_end: bool  # the shard is closed and read to its end
 
 
 class ReadLaterError(Exception):
-    """This read did not work; the next may.  The message says why."""
+    """This read failed and the next one may succeed.  The message says why."""
 
 
 class ShardGoneError(Exception):
@@ -92,46 +61,39 @@ class ShardReader:
 
     def open(self, now: float) -> None:
         """Obtain the first iterator, so that LATEST means this moment.  Raises as `read` does."""
-        request: dict[str, Any] = {"ShardIteratorType": self._start.kind}
-        if self._start.sequence_number is not None:
-            request["StartingSequenceNumber"] = self._start.sequence_number
-        if self._start.at is not None:
-            request["Timestamp"] = datetime.fromtimestamp(self._start.at, timezone.utc)
         try:
             answer = self._kinesis.get_shard_iterator(
-                StreamName=self._stream, ShardId=self._shard_id, **request
+                StreamName=self._stream, ShardId=self._shard_id, **self._start
             )
         except (ClientError, BotoCoreError) as exc:
             raise _translated(exc) from exc
         self._iterator = answer["ShardIterator"]
-        if self._start.kind == LATEST:
+        if self._start is NEWEST:
             # Should this iterator be lost before anything was read, a new LATEST would skip records.
-            self._start = Start.at_time(now)
+            self._start = at_time(now)
 
-    def read(self, limit: int, now: float, wait_s: float = 0.0) -> Page:
-        """The next records, up to `limit`.  Raises ReadLaterError or ShardGoneError.
+    def read(self, limit: int, now: float) -> ReadResult:
+        """Return the next records, at most `limit`.  Raises ReadLaterError or ShardGoneError.
 
-        Where there is none, the answer may come `wait_s` later, and at once when there is.  Iterators last
-        five minutes; an expired one is replaced at once.
+        Iterators last five minutes; an expired one is replaced at once.
         """
         if self._iterator is None:
             self.open(now)
         try:
-            with kinesis_long_polls.waiting(wait_s):
-                answer = self._kinesis.get_records(ShardIterator=self._iterator or "", Limit=limit)
+            answer = self._kinesis.get_records(ShardIterator=self._iterator or "", Limit=limit)
         except ClientError as exc:
-            if exc.response["Error"]["Code"] not in _THROTTLED:
+            if exc.response["Error"]["Code"] not in THROTTLING_CODES:
                 self._iterator = None
             if exc.response["Error"]["Code"] == "ExpiredIteratorException":
-                return Page((), is_tip=False, is_end=False)
+                return ReadResult((), is_tip=False, is_end=False)
             raise _translated(exc) from exc
         except BotoCoreError as exc:
             raise _translated(exc) from exc
         records = answer["Records"]
         if records:
-            self._start = Start.after(records[-1]["SequenceNumber"])
+            self._start = after(records[-1]["SequenceNumber"])
         self._iterator = answer.get("NextShardIterator")
-        return Page(
+        return ReadResult(
             records,
             is_tip=not records and not answer.get("MillisBehindLatest"),
             is_end=self._iterator is None,

@@ -1,54 +1,41 @@
-"""One shard at work: a thread that reads, lets the machine decide, and carries its commands out.
+"""Runs one shard: a thread that reads it, lets the state machine decide, and carries out its commands.
 
-The only place where a shard's reader, machine, invocations, failure destination and checkpoint meet.  Each
-invocation in flight has a thread of its own; everything else happens in the shard's.
+Each invocation in flight has a thread of its own; everything else happens in the shard's.
 """
 
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from local.event_sources import invocation_record, lambda_events
-from local.event_sources.batch_item_failures import Ending, Outcome
-from local.event_sources.batching import StreamRecord
-from local.event_sources.checkpoints import Position, ShardCheckpoint
-from local.event_sources.failure_destination import FailureQueue
+from local.event_sources import lambda_events
+from local.event_sources.checkpoints import Checkpoints, ShardCheckpoint, ShardProgress
+from local.event_sources.failure_destination import FailureDestination
+from local.event_sources.invocation_record import MappedShard
 from local.event_sources.observer import Invocation, Observer
-from local.event_sources.shard_reader import ReadLaterError, ShardGoneError, ShardReader
+from local.event_sources.read_schedule import POLL_INTERVAL_S, ReadSchedule
+from local.event_sources.settings import KinesisSettings
+from local.event_sources.shard_reader import ReadLaterError, ShardGoneError, ShardReader, Start
 from local.event_sources.shard_state_machine import (
     Bisected,
     Checkpoint,
     Command,
-    Discard,
     Invoke,
     Processed,
     ShardMachine,
+    exponential_backoff,
 )
+from local.sandbox.outcome import Ending, Outcome
 
 if TYPE_CHECKING:
-    from mypy_boto3_kinesis.type_defs import RecordTypeDef
+    from mypy_boto3_kinesis import KinesisClient
 
 logger = logging.getLogger(__name__)
-
-#: Pauses after reads that failed: the first, and the longest.
-_READ_BACKOFF_S, _LONGEST_READ_BACKOFF_S = 0.2, 5.0
-
-#: An eager runner looks so often at a shard that has brought something within so many seconds: where
-#: something has come, more is near.  At rest it costs a fifth of that.
-_EAGER_INTERVAL_S, _EAGER_FOR_S = 0.02, 2.0
-
-
-class Source(NamedTuple):
-    """What a shard's records come from and go to, by name."""
-
-    function: str
-    function_arn: str
-    stream_arn: str
-    shard_id: str
 
 
 class _Finished(NamedTuple):
@@ -58,58 +45,60 @@ class _Finished(NamedTuple):
     ended_at: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class MappingParts:
+    """What a Kinesis mapping is made of, and each of its shards shares."""
+
+    settings: KinesisSettings
+    stream: str
+    function: str
+    invoke: Callable[[bytes], Outcome]
+    kinesis: "KinesisClient"
+    checkpoints: Checkpoints
+    failures: FailureDestination
+    observer: Observer = field(default_factory=Observer)
+    poll_interval_s: float = POLL_INTERVAL_S  # between two reads of an idle shard; 1.0 on AWS
+    backoff: Callable[[int], float] = exponential_backoff  # the pause after a batch's n-th failure in a row
+    clock: Callable[[], float] = time.time
+
+
 class ShardRunner:
     """Runs one shard until it ends or is told to stop."""
 
     def __init__(
         self,
-        *,
-        source: Source,
-        reader: ShardReader,
-        encode: Callable[["RecordTypeDef"], StreamRecord],
-        machine: ShardMachine,
-        invoke: Callable[[bytes], Outcome],
-        failure_queue: FailureQueue | None,
+        parts: MappingParts,
+        shard: MappedShard,
+        start: Start,
         checkpoint: ShardCheckpoint,
-        observer: Observer,
+        *,
         on_end: Callable[[str, threading.Event], None],
         progressed: threading.Condition,
-        poll_interval_s: float,
-        is_eager: bool,
-        read_limit: int,
-        clock: Callable[[], float],
     ) -> None:
         """`on_end` is called in the shard's thread once its last record is done and checkpointed;
-        `progressed` is notified whenever what `is_drained` says may have changed."""
-        self.shard_id = source.shard_id
-        self._source = source
-        self._reader = reader
-        self._encode = encode
-        self._machine = machine
-        self._invoke = invoke
-        self._failure_queue = failure_queue
+        `progressed` is notified whenever the answer of `is_drained` may have changed."""
+        self.shard_id = shard.shard_id
+        self._parts = parts
+        self._shard = shard
         self._checkpoint = checkpoint
-        self._observer = observer
         self._on_end = on_end
         self._progressed = progressed
-        self._poll_interval_s = poll_interval_s
-        self._is_eager = is_eager
-        self._last_brought_at = float("-inf")
-        self._read_limit = read_limit
-        self._clock = clock
-        self._inbox: queue.SimpleQueue[_Finished | None] = queue.SimpleQueue()
+        self._clock = parts.clock
+        self._observer = parts.observer
+        self._encode = lambda_events.kinesis_encoder(shard)
+        self._machine = ShardMachine(parts.settings, now=self._clock(), backoff=parts.backoff)
+        self._schedule = ReadSchedule(parts.poll_interval_s)
+        self._reader = ShardReader(parts.kinesis, parts.stream, shard.shard_id, start)
+        try:
+            self._reader.open(self._clock())
+        except (ShardGoneError, ReadLaterError) as exc:
+            logger.warning("shard %s has no iterator yet: %s", shard.shard_id, exc)
+        self._inbox: queue.SimpleQueue[_Finished | None] = queue.SimpleQueue()  # None only wakes the thread
         self._in_flight = 0
         self._stopping = threading.Event()
         self._abandoned = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=source.shard_id, daemon=True)
-        self._next_read_at = float("-inf")
-        self._failed_reads = 0
-        self._is_asked = True
-        self._last_read_began = float("-inf")
-        self._is_at_tip = False
-        self._is_read_out = False
-        self._has_unsent_message = False
-        self.is_finished = False
+        self._thread = threading.Thread(target=self._run, name=shard.shard_id, daemon=True)
+        self._is_finished = False
         self.error: Exception | None = None
 
     def start(self) -> None:
@@ -117,12 +106,12 @@ class ShardRunner:
         self._thread.start()
 
     def stop(self) -> None:
-        """Begin no read and no invocation any more; `join` waits for those under way."""
+        """Begin no further read or invocation; `join` waits for those under way."""
         self._stopping.set()
         self._inbox.put(None)
 
     def join(self, timeout_s: float) -> None:
-        """Wait for the end.  What is not done by then is left: its records will be delivered again."""
+        """Wait for the end.  Invocations not finished by then are left: their records are delivered again."""
         self._thread.join(timeout_s)
         if self._thread.is_alive():
             self._abandoned.set()
@@ -131,31 +120,30 @@ class ShardRunner:
 
     def poll(self) -> None:
         """Read now rather than when the poll interval is over."""
-        self._is_asked = True
-        self._next_read_at = float("-inf")
+        self._schedule.ask()
         self._inbox.put(None)
 
     def is_drained(self, since: float) -> bool | None:
-        """Whether everything on the shard at `since` is done; None while that has not been looked at."""
-        if self.is_finished:
+        """Whether everything on the shard at `since` is done; None before a read that began then or later."""
+        if self._is_finished:
             return True
-        if self._is_read_out or not self._machine.is_idle:
+        if self._schedule.is_read_out or not self._machine.is_idle:
             return False
-        return self._is_at_tip if self._last_read_began >= since else None
+        return self._schedule.saw_tip(since)
 
     def _run(self) -> None:
         try:
             while not self._stopping.is_set():
                 if not self._carry_out(self._machine.due(self._clock())):
                     break
-                if self._is_read_out and self._machine.is_idle:
+                if self._schedule.is_read_out and self._machine.is_idle:
                     self._finish()
                     break
                 self._read_if_due()
                 self._save()
                 self._await_news()
             self._finish_in_flight()
-        except Exception as exc:  # a bug of ours: whoever waits for this shard must learn of it
+        except Exception as exc:  # a bug of ours: `drained` raises it, since this shard will never be done
             logger.exception("shard %s: the local mapping has failed and stops", self.shard_id)
             self.error = exc
         finally:
@@ -163,60 +151,39 @@ class ShardRunner:
                 self._progressed.notify_all()
 
     def _read_if_due(self) -> None:
-        began = self._clock()
-        if self._is_read_out or began < self._next_read_at or not self._machine.wants_records:
+        due_at = self._schedule.due_at
+        now = self._clock()
+        if due_at is None or now < due_at or not self._machine.wants_records:
             return
+        settings = self._parts.settings
+        limit = min(10_000, max(1_000, settings.batch_size * settings.parallelization_factor))
+        self._schedule.begin(now)
         try:
-            page = self._reader.read(self._read_limit, began, self._wait_s(began))
+            result = self._reader.read(limit, now)
         except ReadLaterError as exc:
-            pause_s = min(_LONGEST_READ_BACKOFF_S, _READ_BACKOFF_S * 2 ** min(self._failed_reads, 16))
-            if not self._failed_reads:
+            pause_s = self._schedule.failed(self._clock())
+            if self._schedule.failures == 1:
                 logger.warning("shard %s: reading again in %.1f s: %s", self.shard_id, pause_s, exc)
-            self._failed_reads += 1
-            self._next_read_at = self._clock() + pause_s
-            self._tell(began, is_at_tip=False)
-            return
         except ShardGoneError as exc:
-            logger.warning("shard %s is gone, with what was not read of it: %s", self.shard_id, exc)
-            self._is_read_out = True
-            return
-        self._failed_reads = 0
-        if page.records:
-            self._last_brought_at = began
-            arrived_at = page.records[0]["ApproximateArrivalTimestamp"].timestamp()
-            self._observer.read(self.shard_id, len(page.records), arrived_at)
-            self._machine.add(map(self._encode, page.records), self._clock())
-        self._is_read_out = page.is_end
-        at_once = page.records or not page.is_tip
-        self._next_read_at = float("-inf") if at_once else began + self._pause_s(began)
-        self._tell(began, is_at_tip=page.is_tip and not page.is_end)
-
-    def _wait_s(self, now: float) -> float:
-        """How long this read may wait for a record: where there is nothing else to do and nobody asks."""
-        is_asked, self._is_asked = self._is_asked, False
-        return self._pause_s(now) if self._is_eager and self._machine.is_idle and not is_asked else 0.0
-
-    def _pause_s(self, now: float) -> float:
-        if self._is_eager and now - self._last_brought_at < _EAGER_FOR_S:
-            return min(_EAGER_INTERVAL_S, self._poll_interval_s)
-        return self._poll_interval_s
-
-    def _tell(self, read_began: float, *, is_at_tip: bool) -> None:
+            logger.warning("shard %s is gone, with the records not read yet: %s", self.shard_id, exc)
+            self._schedule.end()
+        else:
+            if result.records:
+                arrived_at = result.records[0]["ApproximateArrivalTimestamp"].timestamp()
+                self._observer.read(self.shard_id, len(result.records), arrived_at)
+                self._machine.add(map(self._encode, result.records), self._clock())
+            self._schedule.succeeded(result)
         with self._progressed:
-            self._is_at_tip = is_at_tip
-            self._last_read_began = read_began
             self._progressed.notify_all()
 
     def _await_news(self) -> None:
         """Take in outcomes; wait for one when there is nothing else to do."""
-        now = self._clock()
-        wakeups = [self._machine.next_wakeup, self._checkpoint.due_at]
-        if self._machine.wants_records and not self._is_read_out:
-            wakeups.append(self._next_read_at)
+        if self._schedule.is_read_out and self._machine.is_idle:
+            return
+        due_at = self._schedule.due_at if self._machine.wants_records else None
+        wakeups = [self._machine.next_wakeup, self._checkpoint.due_at, due_at]
         known = [wakeup for wakeup in wakeups if wakeup is not None]
-        timeout_s = max(0.0, min(known) - now) if known else None
-        if self._is_read_out and self._machine.is_idle:
-            timeout_s = 0.0
+        timeout_s = max(0.0, min(known) - self._clock()) if known else None
         try:
             news = self._inbox.get(timeout=timeout_s) if timeout_s != 0.0 else self._inbox.get_nowait()
             while True:
@@ -236,7 +203,7 @@ class ShardRunner:
             ending = "partial"
         self._observer.invoked(
             Invocation(
-                function=self._source.function,
+                function=self._shard.function,
                 source=self.shard_id,
                 batch_size=len(invoke.records),
                 outcome=ending,
@@ -249,60 +216,36 @@ class ShardRunner:
         self._carry_out(commands, finished.ended_at)
 
     def _carry_out(self, commands: Sequence[Command], at: float | None = None) -> bool:
-        """Do what the machine says, in order; False when told to stop before all was done."""
+        """Carry out the machine's commands in order; False when told to stop before all were done."""
         for command in commands:
             if isinstance(command, Invoke):
                 self._in_flight += 1
                 threading.Thread(target=self._run_invocation, args=(command,), daemon=True).start()
-            elif isinstance(command, Processed):
-                numbers = [record.sequence_number for record in command.records]
-                self._observer.processed(self.shard_id, numbers, self._clock() if at is None else at)
             elif isinstance(command, Bisected):
                 self._observer.bisected(self.shard_id, command.batch_size)
             elif isinstance(command, Checkpoint):
-                # Never past a batch whose message the failure destination has not accepted.
-                if not self._has_unsent_message:
-                    self._checkpoint.advance(Position(command.sequence_number))
-            elif not self._give_up(command):
-                self._has_unsent_message = True
-                return False
+                self._checkpoint.advance(ShardProgress(command.sequence_number))
+            else:
+                numbers = [record.sequence_number for record in command.records]
+                if isinstance(command, Processed):
+                    self._observer.processed(self.shard_id, numbers, self._clock() if at is None else at)
+                elif self._parts.failures.take(command, self._shard, self._stopping):
+                    self._observer.discarded(self.shard_id, numbers, command.condition)
+                else:
+                    # Never past a batch whose message the failure destination has not accepted.
+                    self._checkpoint.hold()
+                    return False
         return True
 
     def _run_invocation(self, invoke: Invoke) -> None:
         event = lambda_events.of_entries([record.entry for record in invoke.records])
         started_at = self._clock()
         try:
-            outcome = self._invoke(event)
+            outcome = self._parts.invoke(event)
         except Exception:  # a bug in what invokes: without an outcome this lane would stand still for ever
             logger.exception("shard %s: the batch could not be given to the function", self.shard_id)
             outcome = Outcome(Ending.UNDELIVERED, b"", "")
         self._inbox.put(_Finished(invoke, outcome, started_at, self._clock()))
-
-    def _give_up(self, discard: Discard) -> bool:
-        first, last = discard.records[0].sequence_number, discard.records[-1].sequence_number
-        logger.warning(
-            "shard %s: gave up %d records, %s to %s: %s after %d invocations; %s",
-            self.shard_id,
-            len(discard.records),
-            first,
-            last,
-            discard.condition,
-            discard.invoke_count,
-            "their pointers go to the failure destination" if self._failure_queue else "they are lost",
-        )
-        if self._failure_queue is not None:
-            body = invocation_record.body(
-                discard,
-                function_arn=self._source.function_arn,
-                stream_arn=self._source.stream_arn,
-                shard_id=self.shard_id,
-                now=self._clock(),
-            )
-            if not self._failure_queue.send(body, self._stopping):
-                return False
-        numbers = [record.sequence_number for record in discard.records]
-        self._observer.discarded(self.shard_id, numbers, discard.condition)
-        return True
 
     def _save(self, *, now: bool = False) -> None:
         try:
@@ -315,11 +258,10 @@ class ShardRunner:
 
     def _finish(self) -> None:
         """The shard is read and done to its end."""
-        position = self._checkpoint.position
-        self._checkpoint.advance(Position(position.sequence_number, ended=True))
+        self._checkpoint.advance(ShardProgress(self._checkpoint.progress.sequence_number, ended=True))
         self._save(now=True)
         self._on_end(self.shard_id, self._stopping)
-        self.is_finished = True
+        self._is_finished = True
 
     def _finish_in_flight(self) -> None:
         """Take in the outcomes of invocations under way, and keep what they have done."""

@@ -1,16 +1,15 @@
-"""What an event source mapping decides about one shard: what to invoke, retry, halve, give up, checkpoint.
+"""The failure semantics of a Kinesis mapping: what to invoke, retry, bisect, discard and checkpoint.
 
-Pure: records, outcomes and the time go in, commands come out; `local/event_sources/kinesis.py` does the I/O.
-The only place that knows the failure semantics of a Kinesis event source mapping.  Where the Lambda
-developer guide is silent the choice is what was recorded from AWS, and where that is silent too it is ours
-and says so here:
+Pure: one shard's records, outcomes and the time go in, commands come out; `shard_runner.py` does the I/O.
+Where the Lambda developer guide is silent, the choice is what was recorded from AWS; where nothing was
+recorded, it is ours and named here:
 
 - ParallelizationFactor p makes p lanes; md5(partition key) modulo p names a record's lane.  A failing lane
   holds up itself, the others go on.  The checkpoint lies before the lowest record that is not done.
-- A failing batch is halved at once, older half first, the odd record in the older half; only a batch that
-  is neither halved nor advanced by a partial response uses up its retries, after a backoff.
+- A failing batch is bisected at once, older half first, the odd record in the older half; only a batch that
+  is neither bisected nor advanced by a partial response uses up its retries, after a backoff.
 - A batching window that passes without a record is followed by the next one.
-- What cannot fit into an invocation is given up as `RecordTooLarge`.
+- A record that does not fit into an invocation is discarded as `RecordTooLarge`.
 """
 
 from collections import deque
@@ -18,15 +17,16 @@ from collections.abc import Callable, Iterable, Sequence
 from hashlib import md5
 from typing import NamedTuple
 
-from local.event_sources.batch_item_failures import Ending, Failures, Outcome, checkpoint_of, interpret
-from local.event_sources.batching import MAX_EVENT_BYTES, StreamRecord, Waiting
+from local.event_sources.batch_item_failures import Failures, checkpoint_of, interpret
+from local.event_sources.batching import MAX_EVENT_BYTES, PendingRecords, StreamRecord
 from local.event_sources.settings import KinesisSettings
+from local.sandbox.outcome import Ending, Outcome
 
 RETRY_ATTEMPTS_EXHAUSTED = "RetryAttemptsExhausted"
 RECORD_AGE_EXCEEDED = "RecordAgeExceeded"
 RECORD_TOO_LARGE = "RecordTooLarge"  # ours: what AWS calls it is not known
 
-#: What a shard holds in memory before reading waits for the function.
+#: Bytes of records that a shard holds in memory before reading waits for the function.
 BUFFER_BYTES = 32 * 1024 * 1024
 
 
@@ -45,7 +45,7 @@ class Processed(NamedTuple):
 
 
 class Bisected(NamedTuple):
-    """A failed batch of this many records was halved."""
+    """A failed batch of `batch_size` records was split in two."""
 
     batch_size: int
 
@@ -70,7 +70,7 @@ Command = Invoke | Processed | Bisected | Discard | Checkpoint
 
 
 class _Part:
-    """A batch, or what failures and halving have left of it, on its way through its attempts."""
+    """A batch, or what partial responses and bisecting have left of it, on its way through its attempts."""
 
     def __init__(self, records: Sequence[StreamRecord]) -> None:
         self.records = records
@@ -80,8 +80,8 @@ class _Part:
 
 
 class _Lane:
-    def __init__(self, waiting: Waiting, window_ends: float) -> None:
-        self.waiting = waiting
+    def __init__(self, pending: PendingRecords, window_ends: float) -> None:
+        self.pending = pending
         self.parts: list[_Part] = []  # oldest last
         self.in_flight: _Part | None = None
         self.window_ends = window_ends
@@ -103,15 +103,15 @@ class ShardMachine:
         backoff: Callable[[int], float],
         max_event_bytes: int = MAX_EVENT_BYTES,
     ) -> None:
-        """`backoff` is the pause in seconds after a batch's first, second... failure in a row."""
+        """`backoff` is the pause in seconds after a batch's n-th failure in a row."""
         self._settings = settings
         self._backoff = backoff
         self._lanes = [
-            _Lane(Waiting(settings.batch_size, max_event_bytes), now + settings.window_s)
+            _Lane(PendingRecords(settings.batch_size, max_event_bytes), now + settings.window_s)
             for _ in range(settings.parallelization_factor)
         ]
-        self._unsettled: deque[StreamRecord] = deque()  # in the shard's order, the first one not done
-        self._settled: set[str] = set()  # done, while an older record of another lane is not
+        self._incomplete: deque[StreamRecord] = deque()  # in the shard's order, the first one not done
+        self._completed: set[str] = set()  # done, while an older record of another lane is not
         self._held = self._held_bytes = 0
 
     def add(self, records: Iterable[StreamRecord], now: float) -> None:
@@ -119,20 +119,20 @@ class ShardMachine:
         window_s = self._settings.window_s
         for record in records:
             lane = self._lanes[self._lane_of(record.partition_key)]
-            if window_s and not lane.waiting and now >= lane.window_ends:
+            if window_s and not lane.pending and now >= lane.window_ends:
                 lane.window_ends = now + window_s - (now - lane.window_ends) % window_s
-            lane.waiting.add(record)
-            self._unsettled.append(record)
+            lane.pending.add(record)
+            self._incomplete.append(record)
             self._held += 1
             self._held_bytes += len(record.entry)
 
     def due(self, now: float) -> list[Command]:
-        """What there is to do now."""
+        """Return the commands to carry out now."""
         commands: list[Command] = []
         for number, lane in enumerate(self._lanes):
             while lane.in_flight is None and self._take_part(lane, now, commands):
                 part = lane.parts[-1]
-                self._give_up_expired(part, now, commands)
+                self._discard_expired(part, now, commands)
                 if part.records:
                     lane.in_flight = part
                     commands.append(Invoke(number, part.records, part.attempts + 1))
@@ -140,7 +140,7 @@ class ShardMachine:
         return commands
 
     def finished(self, lane_number: int, outcome: Outcome, now: float) -> list[Command]:
-        """Take in what the lane's invocation came to."""
+        """Take in the outcome of the lane's invocation; returns the commands that follow from it."""
         lane = self._lanes[lane_number]
         part, lane.in_flight = lane.in_flight, None
         if part is None:
@@ -155,10 +155,10 @@ class ShardMachine:
         commands: list[Command] = []
         done = self._done_before(part.records, outcome)
         if done == len(part.records):
-            self._settle(Processed(part.records), commands)
+            self._complete(Processed(part.records), commands)
         elif done:
             lane.parts.append(_Part(part.records[done:]))
-            self._settle(Processed(part.records[:done]), commands)
+            self._complete(Processed(part.records[:done]), commands)
         elif self._settings.bisect and len(part.records) > 1:
             half = (len(part.records) + 1) // 2
             lane.parts += _Part(part.records[half:]), _Part(part.records[:half])
@@ -166,7 +166,7 @@ class ShardMachine:
         elif part.attempts > self._settings.retry_attempts != -1:
             condition = RETRY_ATTEMPTS_EXHAUSTED
             discard = Discard(part.records, condition, part.attempts, part.request_id, outcome)
-            self._settle(discard, commands)
+            self._complete(discard, commands)
         else:
             self._retry(lane, part, now)
         return commands
@@ -177,7 +177,7 @@ class ShardMachine:
         times = [
             lane.not_before if lane.parts else lane.window_ends
             for lane in self._lanes
-            if lane.in_flight is None and (lane.parts or lane.waiting)
+            if lane.in_flight is None and (lane.parts or lane.pending)
         ]
         return min(times, default=None)
 
@@ -202,18 +202,18 @@ class ShardMachine:
         """Whether there is a part to invoke now; cuts a new batch when the last one is done."""
         while not lane.parts:
             window_over = not self._settings.window_s or now >= lane.window_ends
-            if not lane.waiting or not (window_over or lane.waiting.is_full):
+            if not lane.pending or not (window_over or lane.pending.is_full):
                 return False
-            batch = lane.waiting.cut()
-            if lane.waiting.is_oversized(batch[0]):
-                self._settle(Discard(batch, RECORD_TOO_LARGE, 1, None, None), commands)
+            batch = lane.pending.cut()
+            if lane.pending.is_oversized(batch[0]):
+                self._complete(Discard(batch, RECORD_TOO_LARGE, 1, None, None), commands)
             else:
                 lane.parts.append(_Part(batch))
                 lane.not_before = now
         return now >= lane.not_before
 
-    def _give_up_expired(self, part: _Part, now: float, commands: list[Command]) -> None:
-        """Cut off the front what is older than the mapping allows; only that goes to the destination."""
+    def _discard_expired(self, part: _Part, now: float, commands: list[Command]) -> None:
+        """Discard the part's oldest records that are older than the mapping allows, and only those."""
         max_age = self._settings.record_age_s
         if max_age == -1:
             return
@@ -223,10 +223,10 @@ class ShardMachine:
         if expired:
             old, part.records = part.records[:expired], part.records[expired:]
             discard = Discard(old, RECORD_AGE_EXCEEDED, part.attempts + 1, part.request_id, None)
-            self._settle(discard, commands)
+            self._complete(discard, commands)
 
     def _done_before(self, records: Sequence[StreamRecord], outcome: Outcome) -> int:
-        """How many records from the front the function has done."""
+        """How many of the oldest records the function has succeeded on."""
         if outcome.function_error is not None:
             return 0
         numbers = [record.sequence_number for record in records]
@@ -239,32 +239,26 @@ class ShardMachine:
         lane.parts.append(part)
         lane.not_before = now + self._backoff(part.attempts + part.undelivered)
 
-    def _settle(self, command: Processed | Discard, commands: list[Command]) -> None:
+    def _complete(self, command: Processed | Discard, commands: list[Command]) -> None:
         """These records are done; the checkpoint follows once no older one is left."""
         commands.append(command)
         for record in command.records:
-            self._settled.add(record.sequence_number)
+            self._completed.add(record.sequence_number)
             self._held -= 1
             self._held_bytes -= len(record.entry)
         checkpoint = None
-        while self._unsettled and self._unsettled[0].sequence_number in self._settled:
-            checkpoint = self._unsettled.popleft().sequence_number
-            self._settled.remove(checkpoint)
+        while self._incomplete and self._incomplete[0].sequence_number in self._completed:
+            checkpoint = self._incomplete.popleft().sequence_number
+            self._completed.remove(checkpoint)
         if checkpoint is not None:
             commands.append(Checkpoint(checkpoint))
 
 
 def exponential_backoff(
-    initial_s: float = 0.1, factor: float = 2.0, longest_s: float = 10.0
-) -> Callable[[int], float]:
-    """Pauses that grow.  AWS's schedule is not documented; this one suits somebody who watches."""
+    failures: int, initial_s: float = 0.1, factor: float = 2.0, max_s: float = 10.0
+) -> float:
+    """Return the pause after a batch's n-th failure in a row.
 
-    def pause(failures: int) -> float:
-        return min(longest_s, initial_s * factor ** min(failures - 1, 64))
-
-    return pause
-
-
-def no_backoff(failures: int) -> float:
-    """Retry at once."""
-    return 0.0
+    AWS's schedule is not documented; this one is short enough to be watched.
+    """
+    return min(max_s, initial_s * factor ** min(failures - 1, 64))

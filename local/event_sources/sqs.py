@@ -1,7 +1,7 @@
 """An SQS event source mapping on this machine: receives, invokes, deletes what is done.
 
-The only place that polls a queue for a function.  What fails stays on the queue: it is received again when
-its visibility timeout is over, counted by SQS, and moved to the queue's own dead-letter queue by SQS.
+What fails stays on the queue: it is received again when its visibility timeout is over, counted by SQS, and
+moved to the queue's own dead-letter queue by SQS.
 (Lambda developer guide, "Using Lambda with Amazon SQS" and "Handling errors for an SQS event source".)
 """
 
@@ -9,18 +9,19 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib.errors import ConfigurationError
 from local.event_sources import lambda_events
-from local.event_sources.batch_item_failures import Ending, Outcome, done_messages
+from local.event_sources.batch_item_failures import succeeded_messages
 from local.event_sources.batching import ENVELOPE_BYTES, MAX_EVENT_BYTES
-from local.event_sources.failure_destination import queue_url
-from local.event_sources.observer import Invocation, Observer, Silent
+from local.event_sources.observer import Invocation, Observer
+from local.event_sources.queues import messages_waiting, queue_url
 from local.event_sources.settings import SqsSettings
 from local.event_sources.shard_state_machine import exponential_backoff
+from local.sandbox.outcome import Ending, Outcome
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -42,7 +43,7 @@ class _Received(NamedTuple):
 
 
 class SqsMapping:
-    """What `aws lambda create-event-source-mapping` makes for a queue, in threads of this process."""
+    """What `aws lambda create-event-source-mapping` creates for a queue, in threads of this process."""
 
     def __init__(
         self,
@@ -53,53 +54,54 @@ class SqsMapping:
         invoke: Callable[[bytes], Outcome],
         sqs: "SQSClient",
         observer: Observer | None = None,
-        backoff: Callable[[int], float] | None = None,
+        backoff: Callable[[int], float] = exponential_backoff,
         clock: Callable[[], float] = time.time,
     ) -> None:
         """`queue` is a URL, an ARN or a name; `backoff` the pause in seconds after an n-th failed receive,
-        or an n-th invocation that did not reach the function."""
+        or an n-th invocation that did not reach the function.
+
+        Raises ConfigurationError for a queue that does not exist, is FIFO, or hides a message for less time
+        than the function may take.
+        """
         self._settings = settings
-        self._queue = queue
         self._function = function
         self._invoke = invoke
         self._sqs = sqs
-        self._observer = observer or Silent()
-        self._backoff = backoff or exponential_backoff()
+        self._observer = observer or Observer()
+        self._backoff = backoff
         self._clock = clock
+        self._url = queue_url(sqs, queue)
+        self._name = name = self._url.rpartition("/")[2]
+        if name.endswith(".fifo"):
+            raise ConfigurationError(f"queue {name!r}: the local mapping does not honour FIFO queues")
+        names: list[Any] = ["QueueArn", "VisibilityTimeout"]
+        attributes = sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=names)["Attributes"]
+        self._visibility_s = int(attributes["VisibilityTimeout"])
+        if self._visibility_s < settings.timeout_s:
+            raise ConfigurationError(
+                f"queue {name!r}: Queue visibility timeout: {self._visibility_s} seconds is less than "
+                f"Function timeout: {settings.timeout_s} seconds"
+            )
+        self._encode = lambda_events.sqs_encoder(attributes["QueueArn"], window=settings.window_s > 0)
         self._stopping = threading.Event()
         self._slots = threading.Semaphore(settings.concurrency)
         self._in_flight: set[threading.Thread] = set()
         self._lock = threading.Lock()
         self._left_over: list[_Received] = []  # received, and too large for the batch before
-        self._poller: threading.Thread | None = None
+        self._poller = threading.Thread(target=self._poll, name=name, daemon=True)
 
     def start(self) -> None:
-        """Begin.  Raises ConfigurationError for a queue that is missing, FIFO or too impatient."""
-        self._url = queue_url(self._sqs, self._queue)
-        self._name = self._url.rpartition("/")[2]
-        try:
-            attributes = self._sqs.get_queue_attributes(
-                QueueUrl=self._url, AttributeNames=["QueueArn", "VisibilityTimeout"]
-            )["Attributes"]
-        except self._sqs.exceptions.QueueDoesNotExist as exc:
-            raise ConfigurationError(f"queue {self._name!r} does not exist; create the stack first") from exc
-        self._visibility_s = int(attributes["VisibilityTimeout"])
-        if self._visibility_s < self._settings.timeout_s:
-            raise ConfigurationError(
-                f"queue {self._name!r}: Queue visibility timeout: {self._visibility_s} seconds is less than "
-                f"Function timeout: {self._settings.timeout_s} seconds"
-            )
-        if self._name.endswith(".fifo"):
-            raise ConfigurationError(f"queue {self._name!r}: the local mapping does not honour FIFO queues")
-        self._encode = lambda_events.sqs_encoder(attributes["QueueArn"], window=self._settings.window_s > 0)
-        self._poller = threading.Thread(target=self._poll, name=self._name, daemon=True)
+        """Begin."""
         self._poller.start()
 
     def stop(self, grace_s: float = 30.0) -> None:
-        """Receive no more and finish what is in flight, up to `grace_s`; the rest becomes visible again."""
+        """Receive no more and finish the batches in flight, for at most `grace_s`.
+
+        The messages of what is not finished by then become visible again.
+        """
         self._stopping.set()
         deadline = time.monotonic() + grace_s
-        if self._poller is not None:
+        if self._poller.is_alive():
             self._poller.join(max(0.0, deadline - time.monotonic()))
         with self._lock:
             in_flight = list(self._in_flight)
@@ -108,16 +110,9 @@ class SqsMapping:
 
     def drained(self) -> bool:
         """Whether the queue holds nothing, visible or not, and no invocation is in flight."""
-        attributes = self._sqs.get_queue_attributes(
-            QueueUrl=self._url,
-            AttributeNames=[
-                "ApproximateNumberOfMessages",
-                "ApproximateNumberOfMessagesNotVisible",
-                "ApproximateNumberOfMessagesDelayed",
-            ],
-        )["Attributes"]
+        waiting = messages_waiting(self._sqs, self._url)
         with self._lock:
-            return not self._in_flight and not any(map(int, attributes.values()))
+            return not self._in_flight and not waiting
 
     def _poll(self) -> None:
         failures = 0
@@ -143,7 +138,7 @@ class SqsMapping:
                 self._slots.release()
 
     def _gather(self) -> list[_Received]:
-        """A batch: one receive or, with a window, several."""
+        """Receive a batch: with one call or, if the mapping has a window, several."""
         batch, self._left_over = self._left_over, []
         size = ENVELOPE_BYTES + sum(len(each.entry) + 1 for each in batch)
         window_ends = self._clock() + self._settings.window_s
@@ -183,7 +178,7 @@ class SqsMapping:
             started_at, outcome = self._deliver(batch)
             ended_at = self._clock()
             identifiers = [each.message["MessageId"] for each in batch]
-            done = done_messages(outcome, identifiers, reported=self._settings.partial_responses)
+            done = succeeded_messages(outcome, identifiers, reported=self._settings.partial_responses)
             self._delete([each.message for each in batch if each.message["MessageId"] in done])
             self._report(batch, outcome, len(done), started_at, ended_at)
             if done:
@@ -196,7 +191,7 @@ class SqsMapping:
             self._slots.release()
 
     def _deliver(self, batch: list[_Received]) -> tuple[float, Outcome]:
-        """Invoke, again and again while the function is not reached and the messages are still ours."""
+        """Invoke, repeatedly while the function is not reached and the messages stay invisible to others."""
         event = lambda_events.of_entries([each.entry for each in batch])
         ours_until = min(each.at for each in batch) + self._visibility_s - self._settings.timeout_s
         failures = 0
@@ -233,7 +228,12 @@ class SqsMapping:
                 )
 
     def _report(
-        self, batch: list[_Received], outcome: Outcome, done: int, started_at: float, ended_at: float
+        self,
+        batch: list[_Received],
+        outcome: Outcome,
+        done: int,
+        started_at: float,
+        ended_at: float,
     ) -> None:
         ending = outcome.ending.value
         if outcome.ending is Ending.OK and done < len(batch):

@@ -1,10 +1,9 @@
 """The application's functions with faults put around them, as a sandbox loads them.
 
-    local.faults.functions.process_lifecycle        is app.process_lifecycle on a bad day
+    local.faults.functions.process_lifecycle        is app.process_lifecycle with faults
 
-The only place where a fault happens inside a function's process: botocore's hooks stand between the code and
-DynamoDB, a wrapper around the handler.  The code itself is what is deployed, and knows nothing of this.
-`local/faults/switchboard.py` has the board that says what is to go wrong.
+botocore's hooks stand between the code and DynamoDB, a wrapper around the handler.  The code itself is what
+is deployed, and knows nothing of this.  `local/faults/switchboard.py` says which faults are in force.
 """
 
 import importlib
@@ -28,16 +27,16 @@ from local.faults.switchboard import State
 
 Handler = Callable[[Any, Any], Any]
 
-#: The function whose workers are killed and made to hang.  Triage is left alive: a message it was killed on
-#: stays hidden for its visibility time-out of many minutes.
+#: The function whose workers are killed and made to hang.  Triage is spared: a message that it was killed on
+#: stays invisible for the queue's visibility time-out of many minutes.
 STRUCK = "process_lifecycle"
 
-#: Events in one of its requests, for guessing in the middle of how many a strike falls.
-_EVENTS_A_REQUEST = 25
+#: Events in one of its requests, to estimate how many requests an invocation makes.
+_EVENTS_PER_REQUEST = 25
 
 
 def __getattr__(name: str) -> Handler:
-    """The application's function of that name, faults around it."""
+    """Return the application's function of that name with faults around it."""
     directory = os.environ.get(switchboard.DIRECTORY_VARIABLE)
     if name.startswith("__") or not directory:
         raise AttributeError(name)
@@ -49,11 +48,11 @@ def __getattr__(name: str) -> Handler:
 
 
 class Bug(Exception):
-    """What the code raises on a product that it is said to have a bug with."""
+    """Raised on a product of the fault `handler-bug`."""
 
 
 class Injector:
-    """Makes go wrong in this process what the board says."""
+    """Injects the faults in force into this process."""
 
     def __init__(
         self,
@@ -67,7 +66,7 @@ class Injector:
         self._is_struck = function == STRUCK
         self._directory = directory
         self._clock = clock
-        self._deeds = {"crash": die, "timeout": hang}
+        self._strikes = {"crash": die, "timeout": hang}
         self._board = directory / "board.json"
         self._seen: tuple[int, int] | None = None
         self._rng = random.Random(f"{function} {self._state().seed} {switchboard.ordinal(directory)}")
@@ -84,7 +83,7 @@ class Injector:
         events.register("before-parse.dynamodb.BatchWriteItem", self._add_unprocessed)
 
     def put_bug(self) -> None:
-        """Have the step from an event to its item raise on the products the board names."""
+        """Make the step from an event to its item raise on the products of the fault `handler-bug`."""
         from chalicelib.tables import items
 
         to_item = items.to_item
@@ -98,7 +97,7 @@ class Injector:
         items.to_item = buggy
 
     def around(self, handler: Handler) -> Handler:
-        """The handler, which may be killed or hang in the middle."""
+        """Return the handler, which may be killed or hang in the middle."""
 
         def invoked(event: Any, context: Any) -> Any:
             self._draw(len(event["Records"]))
@@ -109,12 +108,12 @@ class Injector:
                 self._strike_when_due()  # it made fewer requests than that: stored, and not yet said so
                 # One request that hangs does not keep a handler from ending in time: the handler has to.
                 if self._hangs not in (None, threading.get_ident()):
-                    self._deeds["timeout"]()
+                    self._strikes["timeout"]()
 
         return invoked
 
     def _draw(self, records: int) -> None:
-        """Whether this invocation is struck, and before which of its requests."""
+        """Draw whether this invocation is struck, and before which of its requests."""
         shares = self._state().faults
         self._strike = None
         if self._is_struck:
@@ -123,7 +122,7 @@ class Injector:
                 self._strike = "crash"
             elif chance < shares.crash + shares.timeout:
                 self._strike = "timeout"
-        self._requests_left = self._rng.randint(0, -(-records // _EVENTS_A_REQUEST))
+        self._requests_left = self._rng.randint(0, -(-records // _EVENTS_PER_REQUEST))
 
     def _strike_when_due(self) -> None:
         with self._lock:  # requests go out on many threads
@@ -136,10 +135,10 @@ class Injector:
         switchboard.note(self._directory, strike)
         if strike == "timeout":
             self._hangs = threading.get_ident()
-        self._deeds[strike]()
+        self._strikes[strike]()
 
     def _before_send(self, request: Any, **_: Any) -> Any:
-        """An answer in DynamoDB's place, or None: the request goes out."""
+        """Return an answer in DynamoDB's place, or None: the request goes out."""
         self._strike_when_due()
         state = self._state()
         if state.outage_from <= self._clock() < state.outage_until:
@@ -155,7 +154,7 @@ class Injector:
         return None
 
     def _leave_unprocessed(self, request: Any, **_: Any) -> None:
-        """Take some items out of a request, half as often as a whole one is refused."""
+        """Take some items out of a request, half as often as a whole request is refused."""
         share = self._state().faults.throttle
         self._left.puts = {}
         if not share or self._rng.random() >= share / 2:
@@ -172,7 +171,7 @@ class Injector:
             request.data = msgspec.json.encode(body)
 
     def _add_unprocessed(self, response_dict: dict[str, Any], **_: Any) -> None:
-        """Have the answer on the wire name them, as DynamoDB's does: before anybody reads it."""
+        """Name the items taken out in the answer, as DynamoDB does, before botocore parses it."""
         left: dict[str, list[Any]] = self._left.puts
         if left and response_dict["status_code"] == 200:
             answer = msgspec.json.decode(response_dict["body"])
@@ -182,7 +181,7 @@ class Injector:
             response_dict["body"] = msgspec.json.encode(answer)
 
     def _state(self) -> State:
-        """What the board says now; read again only when it was replaced."""
+        """Return the faults in force; the file is read again only when it was replaced."""
         found = os.stat(self._board)
         seen = (found.st_ino, found.st_mtime_ns)
         if seen != self._seen:

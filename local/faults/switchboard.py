@@ -1,11 +1,10 @@
-"""Faults on demand: which there are, how they are written, and the switchboard that turns them on and off.
+"""Injected faults: their kinds, how they are written, and the switchboard that turns them on and off.
 
-Deployed code has no hook for any of this.  What goes wrong between a mapping and its function happens here;
-what goes wrong inside a function's process is put around it by `local/faults/functions.py`, which reads the
-switchboard.  The board is a directory, so that a fault can begin and end while workers run.
+Deployed code has no hook for any of this.  Faults between a mapping and its function happen here; faults
+inside a function's process are put around it by `local/faults/functions.py`, which reads the switchboard's
+directory, so that a fault can begin and end while workers run.
 """
 
-import json
 import os
 import random
 import re
@@ -19,42 +18,40 @@ from typing import Any
 import msgspec
 
 from chalicelib.errors import ConfigurationError
-from local.event_sources.batch_item_failures import Ending, Outcome
+from cli import durations
+from local.sandbox.outcome import Ending, Outcome
 
-#: The variable that tells a worker where its board is.
+#: The variable that names the switchboard's directory to a worker.
 DIRECTORY_VARIABLE = "LOCAL_FAULTS"
 
-#: What a function's time-out becomes while handlers are made to hang: a minute each would try anybody's
-#: patience.  Ingest scales its own patience with it.
+#: The function's time-out, in seconds, while handlers are made to hang: with its own of a minute a run would
+#: take too long to watch.  Ingest derives its own deadlines from it.
 TIMEOUT_S = 5
 
-#: An outage begins so long after the stream began to move, in the middle of work.
+#: Seconds from the first invocation to the start of an outage, so that it begins in the middle of work.
 OUTAGE_AFTER_S = 0.3
 
-#: From here on next to nothing gets through any more, and a run would not end.
-HIGHEST_SHARE = 0.9
-LONGEST_OUTAGE_S = 3600
+#: Above this share next to nothing succeeds, and a run would not end.
+MAX_SHARE = 0.9
 
-_DURATION = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,3})?)(ms|s|m)")
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 _SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _SHARES = ("throttle", "timeout", "crash", "duplicate")
 NAMES = (*_SHARES, "outage", "handler-bug")
 
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to go wrong.  Shares are from 0 to HIGHEST_SHARE."""
+    """The faults to inject.  Shares are from 0 to MAX_SHARE."""
 
     throttle: float = 0.0  # of DynamoDB requests: refused whole, or with items left unprocessed
     timeout: float = 0.0  # of invocations: the handler hangs until it is killed
     crash: float = 0.0  # of invocations: the worker is killed in the middle
     duplicate: float = 0.0  # of batches that succeeded: the answer is lost, they are delivered again
-    outage_s: float = 0.0  # so long DynamoDB does not answer the functions, once
+    outage_s: float = 0.0  # seconds in which DynamoDB does not answer the functions, once
     handler_bug: tuple[str, ...] = ()  # products that the code raises on
 
 
 class State(msgspec.Struct, frozen=True, kw_only=True):
-    """What the board says now.  Times are epoch seconds."""
+    """The faults in force.  Times are epoch seconds."""
 
     faults: Faults
     seed: int
@@ -63,12 +60,15 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fault(text: str) -> tuple[str, Any]:
-    """One fault as the command line has it, `name=value`.  Raises ValueError with a sentence."""
+    """Parse one fault of the command line, `name=value`.  Raises ValueError with a sentence."""
     name, equals, value = text.partition("=")
     if name not in NAMES or not equals:
         raise ValueError(f"expected NAME=VALUE with one of {', '.join(NAMES)}, got {text!r}")
     if name == "outage":
-        return "outage_s", _duration(value)
+        try:
+            return "outage_s", durations.parse(value, "1ms", "60m")
+        except ValueError as exc:
+            raise ValueError(f"outage: {exc}") from exc
     if name == "handler-bug":
         if _SERIAL.fullmatch(value) is None:
             raise ValueError(f"handler-bug: expected a product's serial, got {value!r}")
@@ -77,13 +77,13 @@ def fault(text: str) -> tuple[str, Any]:
         share = float(value)
     except ValueError:
         share = -1.0
-    if not 0 <= share <= HIGHEST_SHARE:
-        raise ValueError(f"{name}: expected a share from 0 to {HIGHEST_SHARE}, got {value!r}")
+    if not 0 <= share <= MAX_SHARE:
+        raise ValueError(f"{name}: expected a share from 0 to {MAX_SHARE}, got {value!r}")
     return name, share
 
 
 def combined(given: Iterable[tuple[str, Any]]) -> Faults:
-    """The faults of a command line.  Raises ConfigurationError for one that is said twice."""
+    """Combine the faults of a command line.  Raises ConfigurationError for one that is given twice."""
     values: dict[str, Any] = {}
     serials: list[str] = []
     for name, value in given:
@@ -97,7 +97,7 @@ def combined(given: Iterable[tuple[str, Any]]) -> Faults:
 
 
 def described(faults: Faults) -> list[str]:
-    """What will go wrong, a phrase each."""
+    """Return a phrase for each fault."""
     phrases = (
         (faults.throttle, f"{faults.throttle:.1%} of DynamoDB requests throttled"),
         (faults.outage_s, f"DynamoDB down for {faults.outage_s:g} s once the stream moves"),
@@ -110,7 +110,7 @@ def described(faults: Faults) -> list[str]:
 
 
 class Switchboard:
-    """Turns faults on and off, and counts what happened.  Safe for several threads."""
+    """Turns faults on and off, and counts how often each struck.  Safe for several threads."""
 
     def __init__(
         self,
@@ -133,18 +133,18 @@ class Switchboard:
 
     @property
     def faults(self) -> Faults:
-        """What is to go wrong at the moment."""
+        """The faults in force."""
         return self._state.faults
 
     def switch(self, faults: Faults) -> None:
-        """From now on these.  An outage begins with the next invocation."""
+        """Replace the faults in force.  An outage begins with the next invocation."""
         with self._lock:
             self._has_had_outage = False
             self._state = msgspec.structs.replace(self._state, faults=faults)
             self._write()
 
     def deliver(self, invoke: Callable[[bytes], Outcome]) -> Callable[[bytes], Outcome]:
-        """The way from a mapping to its function, with what can go wrong there."""
+        """Return `invoke` with the faults that happen between a mapping and its function."""
 
         def delivered(event: bytes) -> Outcome:
             self._begin_outage()
@@ -153,14 +153,14 @@ class Switchboard:
                 is_lost = self._rng.random() < self._state.faults.duplicate
             if outcome.ending is Ending.OK and is_lost:
                 note(self.directory, "redelivered")
-                error = {"errorType": "ServiceException", "errorMessage": "the answer was lost"}
-                return Outcome(Ending.UNDELIVERED, json.dumps(error).encode(), outcome.request_id)
+                message = "the answer was lost"
+                return Outcome.failed(Ending.UNDELIVERED, "ServiceException", message, outcome.request_id)
             return outcome
 
         return delivered
 
     def counts(self) -> dict[str, int]:
-        """How often each fault has struck so far."""
+        """Return how often each fault has struck."""
         try:
             return dict(Counter((self.directory / "tally").read_text().split()))
         except FileNotFoundError:
@@ -179,40 +179,32 @@ class Switchboard:
             self._write()
 
     def _write(self) -> None:
-        """Replaced whole, so that no worker reads half of it."""
+        """Replace the file whole, so that no worker reads half of it."""
         written = self.directory / "board.new"
         written.write_bytes(msgspec.json.encode(self._state))
         written.replace(self.directory / "board.json")
 
 
 def read(directory: Path) -> State:
-    """What the board says."""
+    """Return the faults in force."""
     return msgspec.json.decode((directory / "board.json").read_bytes(), type=State)
 
 
 def note(directory: Path, what: str) -> None:
-    """Count something that struck: one line, appended at once by however many processes."""
+    """Count a fault that struck: one line, appended in one write, since several processes do."""
     _append(directory / "tally", f"{what}\n".encode())
 
 
 def ordinal(directory: Path) -> int:
-    """A number for this worker, counted from 1 in the order in which workers start."""
+    """Return this worker's number, counted from 1 in the order in which workers start."""
     return _append(directory / "workers", b".")
 
 
 def _append(path: Path, data: bytes) -> int:
-    """Append in one write and say where that ended: a place nobody else got."""
+    """Append in one write and return where that ended, which is unique among writers."""
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         os.write(file, data)
         return os.lseek(file, 0, os.SEEK_CUR)
     finally:
         os.close(file)
-
-
-def _duration(text: str) -> float:
-    found = _DURATION.fullmatch(text)
-    seconds = float(found[1]) * _SECONDS[found[2]] if found else 0.0
-    if not 0 < seconds <= LONGEST_OUTAGE_S:
-        raise ValueError(f"outage: expected a duration such as 500ms, 10s or 2m, up to 60m, got {text!r}")
-    return seconds

@@ -1,75 +1,74 @@
-"""The figures of a run: how long an event takes from the stream to the table, and what it took to get there.
+"""Counts what the event source mappings do in a run, and times each event from the stream to the table.
 
-The only place that computes them.  An Observer of the event source mappings on one side and the producer's
-acceptances on the other; both come from several threads, and in either order: a fast pipeline has stored
-an event before the producer has read PutRecords' answer.
+An observer of the mappings on one side and the producer's acceptances on the other; both come from several
+threads, and in either order: a fast pipeline has stored an event before the producer has read PutRecords'
+answer.
 """
 
 import threading
 from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from local.event_sources.observer import Invocation, Silent
+from local.event_sources.observer import Invocation, Observer
+
+if TYPE_CHECKING:
+    from producer.entry import Entry
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Counts:
     """What the mappings have done so far."""
 
     invocations: int = 0
     failed_invocations: int = 0  # errors, timeouts, crashes
+    retries: int = 0  # invocations with a batch, or what bisecting left of it, that had failed before
     processed: int = 0  # records that a function succeeded on, redeliveries counted again
     bisects: int = 0
-    discarded: int = 0  # records given up and sent to the failure destination as pointers
+    bisected_from: int = 0  # the largest batch that was bisected
+    discarded: int = 0  # records sent to the failure destination as pointers
+    dead_letter_messages: int = 0  # one for each batch discarded
     iterator_age_ms_max: float = 0.0
 
 
-class Counter(Silent):
-    """Counts, and nothing that grows with the run."""
+class Counter(Observer):
+    """Counts, and keeps nothing that grows with the run."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._invocations = 0
-        self._failed_invocations = 0
-        self._processed = 0
-        self._bisects = 0
-        self._discarded = 0
-        self._iterator_age_ms_max = 0.0
+        self._counts = Counts()
 
     def invoked(self, invocation: Invocation) -> None:
         """Count it."""
+        counts = self._counts
         with self._lock:
-            self._invocations += 1
-            self._failed_invocations += invocation.outcome in ("error", "timeout", "crash")
-            self._iterator_age_ms_max = max(self._iterator_age_ms_max, invocation.iterator_age_ms)
+            counts.invocations += 1
+            counts.failed_invocations += invocation.outcome in ("error", "timeout", "crash")
+            counts.retries += invocation.attempt > 1
+            counts.iterator_age_ms_max = max(counts.iterator_age_ms_max, invocation.iterator_age_ms)
 
     def processed(self, source: str, identifiers: Sequence[str], at: float) -> None:
         """Count them."""
         with self._lock:
-            self._processed += len(identifiers)
+            self._counts.processed += len(identifiers)
 
     def bisected(self, source: str, batch_size: int) -> None:
         """Count it."""
         with self._lock:
-            self._bisects += 1
+            self._counts.bisects += 1
+            self._counts.bisected_from = max(self._counts.bisected_from, batch_size)
 
     def discarded(self, source: str, identifiers: Sequence[str], condition: str) -> None:
         """Count them."""
         with self._lock:
-            self._discarded += len(identifiers)
+            self._counts.discarded += len(identifiers)
+            self._counts.dead_letter_messages += 1
 
     def counts(self) -> Counts:
-        """What has been counted."""
+        """Return the counts so far."""
         with self._lock:
-            return Counts(
-                invocations=self._invocations,
-                failed_invocations=self._failed_invocations,
-                processed=self._processed,
-                bisects=self._bisects,
-                discarded=self._discarded,
-                iterator_age_ms_max=self._iterator_age_ms_max,
-            )
+            return replace(self._counts)
 
 
 class Stopwatch(Counter):
@@ -84,9 +83,10 @@ class Stopwatch(Counter):
         self.last_accepted_at = 0.0
         self.last_done_at = 0.0
 
-    def accepted(self, shard_id: str, sequence_number: str, at: float, *, is_event: bool) -> None:
-        """The stream has taken a record.  One that is no event is waited for, and not timed."""
+    def accepted(self, entry: "Entry", shard_id: str, sequence_number: str, at: float) -> None:
+        """The stream has taken a record.  Poison is waited for, and not timed."""
         record = (shard_id, sequence_number)
+        is_event = entry.kind != "poison"
         with self._lock:
             self.last_accepted_at = max(self.last_accepted_at, at)
             if record in self._done_at:
@@ -100,21 +100,24 @@ class Stopwatch(Counter):
         self._done(source, identifiers, at)
 
     def discarded(self, source: str, identifiers: Sequence[str], condition: str) -> None:
-        """Count them.  Their way goes on through the dead-letter queue, so no time is taken."""
+        """Count them.  They go on through the dead-letter queue, so no time is taken."""
         super().discarded(source, identifiers, condition)
         self._done(source, identifiers, None)
 
     @property
     def outstanding(self) -> int:
-        """Records the stream has taken and no function has succeeded on or been given up on."""
+        """Records that the stream has taken and that are neither processed nor discarded."""
         with self._lock:
             return len(self._accepted_at)
 
     def latency_ms(self) -> dict[str, float | None]:
-        """p50, p95 and p99 over all events; None where there are none."""
+        """Return p50, p95 and p99 over all events; None where there are none."""
         with self._lock:
             ordered = sorted(self._latencies_s)
-        return {f"p{rank}": _percentile(ordered, rank) for rank in (50, 95, 99)}
+        return {
+            f"p{rank}": round(percentile(ordered, rank) * 1000, 1) if ordered else None
+            for rank in (50, 95, 99)
+        }
 
     def _done(self, source: str, identifiers: Sequence[str], at: float | None) -> None:
         with self._lock:
@@ -131,9 +134,6 @@ class Stopwatch(Counter):
             self._latencies_s.append(max(0.0, done_at - accepted_at))  # a clock may have been set back
 
 
-def _percentile(ordered: Sequence[float], rank: int) -> float | None:
-    """The nearest-rank percentile in milliseconds."""
-    if not ordered:
-        return None
-    index = -(-len(ordered) * rank // 100) - 1
-    return round(ordered[index] * 1000, 1)
+def percentile(ordered: Sequence[float], rank: int) -> float:
+    """Return the nearest-rank percentile of sorted values, at least one."""
+    return ordered[max(0, -(-len(ordered) * rank // 100) - 1)]

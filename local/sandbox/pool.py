@@ -1,7 +1,7 @@
 """Worker processes that handlers run in, as on Lambda: a time-out kills one, a crash fails its invocation.
 
-A free worker is used again, otherwise a new one is started, so concurrency is real.  The only place that
-starts and ends these processes.  `memory_mb` is what the context tells the handler; it is not enforced.
+A free worker is used again, otherwise a new one is started, so concurrency is real.  `memory_mb` is what the
+context tells the handler; it is not enforced.
 """
 
 import contextlib
@@ -16,19 +16,19 @@ import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import msgspec
 
 from cli.paths import ROOT
 from local import arns
-from local.event_sources.batch_item_failures import Ending, Outcome
 from local.sandbox import protocol
+from local.sandbox.outcome import Ending, Outcome
 
 #: How long loading a function may take.  Lambda allows 10 s; a busy laptop is slower than that.
 INIT_TIMEOUT_S = 60.0
 
-#: How long a worker has to leave by itself once nobody listens to it.
+#: Seconds in which a worker has to exit once its connection is closed.
 _LEAVE_S = 2.0
 
 #: What a worker inherits so that its interpreter starts; everything else is the function's environment.
@@ -85,7 +85,7 @@ class SandboxPool:
         self.close()
 
     def invoke(self, event: bytes) -> Outcome:
-        """Run the handler on an event (JSON) and say what it came to; at most `timeout_s` and a start.
+        """Run the handler on an event (JSON) and return the outcome, after `timeout_s` and a start at most.
 
         Never raises for what a function does; a pool that is closed or cannot start a process answers
         `undelivered`.
@@ -94,19 +94,22 @@ class SandboxPool:
         try:
             worker = self._take()
         except (OSError, _ClosedPool) as exc:
-            error = {"errorType": "ServiceException", "errorMessage": f"no worker process: {exc}"}
-            return Outcome(Ending.UNDELIVERED, msgspec.json.encode(error), request_id)
-        outcome = worker.invoke(self._invocation(request_id, worker), event)
+            message = f"no worker process: {exc}"
+            return Outcome.failed(Ending.UNDELIVERED, "ServiceException", message, request_id)
+        header = protocol.RequestHeader(
+            request_id, self._timeout_s, self.function, self._arn, self._memory_mb, worker.log_stream
+        )
+        outcome = worker.invoke(header, event)
         self._give_back(worker)
         return outcome
 
     def pids(self) -> list[int]:
-        """The process ids of the workers there are."""
+        """Return the process ids of the workers."""
         with self._lock:
             return [worker.pid for worker in self._all]
 
     def close(self) -> None:
-        """End every worker, those in the middle of an invocation too."""
+        """End every worker, even in the middle of an invocation."""
         with self._lock:
             if self._is_closed:
                 return
@@ -119,11 +122,6 @@ class SandboxPool:
         for worker in workers:
             worker.end()
         self._log.close()
-
-    def _invocation(self, request_id: str, worker: "_Worker") -> protocol.Invocation:
-        return protocol.Invocation(
-            request_id, self._timeout_s, self.function, self._arn, self._memory_mb, worker.log_stream
-        )
 
     def _take(self) -> "_Worker":
         with self._lock:
@@ -158,7 +156,7 @@ class _ClosedPool(Exception):
 
 
 class _Worker:
-    """One process, and our end of the conversation with it."""
+    """One worker process, and our end of the connection to it."""
 
     def __init__(self, handler: str, environment: Mapping[str, str], code: Path, log: BinaryIO) -> None:
         self.log_stream = f"[$LATEST]{uuid.uuid4().hex}"
@@ -171,7 +169,7 @@ class _Worker:
                 # A session of its own: Ctrl-C in the terminal reaches us first, and ending the group ends
                 # what the handler has started too.
                 self._process = subprocess.Popen(
-                    [sys.executable, "-m", "local.sandbox.pool", handler, str(theirs.fileno())],
+                    [sys.executable, "-m", "local.sandbox.worker", handler, str(theirs.fileno())],
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
@@ -187,12 +185,12 @@ class _Worker:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the process is still there."""
+        """Whether the process has not exited."""
         return self._process.poll() is None
 
-    def invoke(self, invocation: protocol.Invocation, event: bytes) -> Outcome:
-        """One invocation, the loading of the function before the first one included."""
-        request_id = invocation.request_id
+    def invoke(self, header: protocol.RequestHeader, event: bytes) -> Outcome:
+        """Run one invocation; the first one includes loading the function."""
+        request_id = header.request_id
         try:
             if not self._is_ready:
                 answer, payload = self._receive(time.monotonic() + INIT_TIMEOUT_S)
@@ -200,30 +198,30 @@ class _Worker:
                     self.is_usable = False  # Lambda starts the function anew for the next invocation
                     return Outcome(Ending.ERROR, payload, request_id)
                 self._is_ready = True
-            deadline = time.monotonic() + invocation.timeout_s
-            self._connection.settimeout(invocation.timeout_s)
-            protocol.send(self._connection, msgspec.json.encode(invocation), event)
+            deadline = time.monotonic() + header.timeout_s
+            self._connection.settimeout(header.timeout_s)
+            protocol.send(self._connection, msgspec.json.encode(header), event)
             answer, payload = self._receive(deadline)
             return Outcome(Ending.ERROR if answer.is_error else Ending.OK, payload, request_id)
         except TimeoutError:
             self.is_usable = False
             self._kill()
-            limit_s = invocation.timeout_s if self._is_ready else INIT_TIMEOUT_S
+            limit_s = header.timeout_s if self._is_ready else INIT_TIMEOUT_S
             message = f"RequestId: {request_id} Error: Task timed out after {limit_s:.2f} seconds"
-            return _failed(Ending.TIMEOUT, "Sandbox.Timedout", message, request_id)
+            return Outcome.failed(Ending.TIMEOUT, "Sandbox.Timedout", message, request_id)
         except (protocol.Closed, OSError):  # OSError: the pool has hung up meanwhile
             self.is_usable = False
             self.end()
             message = f"RequestId: {request_id} Error: {_exit_words(self._process.returncode)}"
-            return _failed(Ending.CRASH, "Runtime.ExitError", message, request_id)
+            return Outcome.failed(Ending.CRASH, "Runtime.ExitError", message, request_id)
 
     def hang_up(self) -> None:
-        """Close our end; the process leaves when it sees that."""
+        """Close our end of the connection; the process exits when it sees that."""
         with contextlib.suppress(OSError):  # it is gone already
             self._connection.shutdown(socket.SHUT_RDWR)
 
     def end(self) -> None:
-        """Wait for the process to leave, and kill it if it does not."""
+        """Wait for the process to exit, and kill it if it does not."""
         with self._end:
             self.hang_up()
             try:
@@ -232,24 +230,19 @@ class _Worker:
                 self._kill()
             self._connection.close()
 
-    def _receive(self, deadline: float) -> tuple[protocol.Answer, bytes]:
+    def _receive(self, deadline: float) -> tuple[protocol.AnswerHeader, bytes]:
         parts = []
         for _ in range(2):
             # Never zero: that would mean non-blocking.
             self._connection.settimeout(max(0.001, deadline - time.monotonic()))
             parts.append(protocol.receive(self._connection))
-        return msgspec.json.decode(parts[0], type=protocol.Answer), parts[1]
+        return msgspec.json.decode(parts[0], type=protocol.AnswerHeader), parts[1]
 
     def _kill(self) -> None:
         if self._process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):  # it left between the two lines
+            with contextlib.suppress(ProcessLookupError):  # it exited between the two lines
                 os.killpg(self.pid, signal.SIGKILL)
             self._process.wait()
-
-
-def _failed(ending: Ending, kind: str, message: str, request_id: str) -> Outcome:
-    error: dict[str, Any] = {"errorType": kind, "errorMessage": message}
-    return Outcome(ending, msgspec.json.encode(error), request_id)
 
 
 def _exit_words(returncode: int | None) -> str:
@@ -259,9 +252,3 @@ def _exit_words(returncode: int | None) -> str:
     if returncode:
         return f"Runtime exited with error: exit status {returncode}"
     return "Runtime exited without providing a reason"
-
-
-if __name__ == "__main__":
-    from local.sandbox import worker as sandbox_worker
-
-    sandbox_worker.run(sys.argv[1], socket.socket(fileno=int(sys.argv[2])))

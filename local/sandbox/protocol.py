@@ -1,7 +1,7 @@
-"""How a sandbox and its worker process talk: frames of bytes, each behind its length.
+"""The protocol between a sandbox pool and its worker processes: frames of bytes, each behind its length.
 
-The only place that knows the framing.  An invocation is two frames, a JSON header and the event; its answer
-too, a JSON header and the payload; a worker that is ready sends an answer of its own first.
+A request is two frames, a JSON header and the event; its answer too, a JSON header and the payload.  A worker
+that is ready sends an answer first.
 """
 
 import socket
@@ -11,8 +11,8 @@ from typing import NamedTuple
 _LENGTH = struct.Struct("!I")
 
 
-class Invocation(NamedTuple):
-    """The header of an invocation."""
+class RequestHeader(NamedTuple):
+    """What the worker needs to know about an invocation beside its event."""
 
     request_id: str
     timeout_s: float
@@ -22,8 +22,8 @@ class Invocation(NamedTuple):
     log_stream: str
 
 
-class Answer(NamedTuple):
-    """The header of an answer: whether the handler returned (or the worker is ready)."""
+class AnswerHeader(NamedTuple):
+    """Whether the handler raised, or could not be loaded; the payload then is the error."""
 
     is_error: bool
 

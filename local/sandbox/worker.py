@@ -1,8 +1,10 @@
 """The process that a handler runs in: loads it once, then answers one invocation after another.
 
-`python -m local.sandbox.pool module.attribute` runs this.  What the handler prints goes to the log, never
-into the conversation with the pool, which has a socket of its own.  The process ends when the pool's side of
-that socket closes, in the middle of an invocation too, so that it never outlives who started it.
+    python -m local.sandbox.worker module.attribute FILE_DESCRIPTOR
+
+The pool starts it so, with the number of an open socket.  What the handler prints goes to the log, never to
+that socket.  The process exits when the pool closes its side, even in the middle of an invocation,
+so that it never outlives the process that started it.
 """
 
 import importlib
@@ -35,14 +37,14 @@ class Context:
     identity = None
     client_context = None
 
-    def __init__(self, invocation: protocol.Invocation, started_at: float) -> None:
-        self.function_name = invocation.function
-        self.invoked_function_arn = invocation.arn
-        self.memory_limit_in_mb = str(invocation.memory_mb)  # text, as in Lambda's runtime
-        self.aws_request_id = invocation.request_id
-        self.log_group_name = f"/aws/lambda/{invocation.function}"
-        self.log_stream_name = invocation.log_stream
-        self._ends_at = started_at + invocation.timeout_s
+    def __init__(self, header: protocol.RequestHeader, started_at: float) -> None:
+        self.function_name = header.function
+        self.invoked_function_arn = header.arn
+        self.memory_limit_in_mb = str(header.memory_mb)  # text, as in Lambda's runtime
+        self.aws_request_id = header.request_id
+        self.log_group_name = f"/aws/lambda/{header.function}"
+        self.log_stream_name = header.log_stream
+        self._ends_at = started_at + header.timeout_s
 
     def get_remaining_time_in_millis(self) -> int:
         """Milliseconds until the time-out kills this invocation."""
@@ -66,13 +68,13 @@ def run(handler_name: str, connection: socket.socket) -> None:
         return
     _answer(connection, None)
     while True:
-        header, event, started_at = requests.get()
-        invocation = msgspec.json.decode(header, type=protocol.Invocation)
-        _answer(connection, *_invoke(handler, event, Context(invocation, started_at)))
+        frame, event, started_at = requests.get()
+        header = msgspec.json.decode(frame, type=protocol.RequestHeader)
+        _answer(connection, *_invoke(handler, event, Context(header, started_at)))
 
 
 def _listen(connection: socket.socket, requests: "queue.SimpleQueue[tuple[bytes, bytes, float]]") -> None:
-    """Take requests off the connection while the handler works; leave at once when it closes."""
+    """Take requests off the connection while the handler works; exit at once when it closes."""
     try:
         while True:
             header = protocol.receive(connection)
@@ -103,7 +105,7 @@ def _load(handler_name: str) -> Handler:
 
 
 def _invoke(handler: Handler, event: bytes, context: Context) -> tuple[dict[str, Any] | None, bytes]:
-    """The error, or None and the JSON of what the handler returned."""
+    """Return the error, or None and the JSON of what the handler returned."""
     try:
         result = handler(json.loads(event), context)
     except Exception as exc:  # a function error: Lambda reports whatever a handler raises
@@ -139,5 +141,9 @@ def _described(exc: Exception) -> dict[str, Any]:
 def _answer(connection: socket.socket, error: dict[str, Any] | None, payload: bytes = b"") -> None:
     sys.stdout.flush()
     sys.stderr.flush()
-    header = msgspec.json.encode(protocol.Answer(error is not None))
+    header = msgspec.json.encode(protocol.AnswerHeader(error is not None))
     protocol.send(connection, header, payload if error is None else msgspec.json.encode(error))
+
+
+if __name__ == "__main__":
+    run(sys.argv[1], socket.socket(fileno=int(sys.argv[2])))

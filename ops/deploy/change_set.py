@@ -1,7 +1,6 @@
 """A change set on a stage's data stack: proposed, shown, then executed or withdrawn.
 
-The only place that talks to CloudFormation about the data stack; which changes somebody wants, and whether
-they are told to happen, is in `ops/deploy/stack.py`.
+Which changes are wanted, and whether they are executed, is decided in `ops/deploy/stack.py`.
 """
 
 import time
@@ -9,18 +8,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from botocore.exceptions import ClientError
 
 from chalicelib import settings
-from cli.exits import EXIT_FAILED
+from cli.exits import EXIT_FAILED, EXIT_USAGE
 from infra import template
+from ops import clients
 from ops.output import CommandError
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation.client import CloudFormationClient
     from mypy_boto3_cloudformation.type_defs import ResourceToImportTypeDef
-
-#: The longest TemplateBody that CloudFormation takes (CloudFormation quotas).
-MOST_TEMPLATE_BYTES = 51_200
 
 POLL_S = 1.0
 _PATIENCE_S = 1800.0
@@ -30,7 +28,7 @@ _EMPTY = ("didn't contain changes", "No updates are to be performed")
 
 
 class Change(msgspec.Struct, frozen=True):
-    """One line of a change set."""
+    """What a change set does to one resource."""
 
     action: str
     resource: str
@@ -39,18 +37,23 @@ class Change(msgspec.Struct, frozen=True):
 
 
 class ChangeSet:
-    """One change set on one stack."""
+    """One change set on one stack.
+
+    `bucket` takes templates that are too large for a request; without one they are refused.
+    """
 
     def __init__(
         self,
         cloudformation: "CloudFormationClient",
         stage: str,
+        bucket: str | None,
         *,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.stack = f"{settings.APP_NAME}-{stage}-data"
         self._stage = stage
+        self._bucket = bucket
         self._client = cloudformation
         self._clock = clock
         self._sleep = sleep
@@ -66,14 +69,14 @@ class ChangeSet:
         self.is_first = status in (None, "REVIEW_IN_PROGRESS")
 
     def propose(self, parameters: Mapping[str, str]) -> list[Change]:
-        """What would change if the stack became what `infra/resources.yaml` says.
+        """Return what would change if the stack became what `infra/resources.yaml` describes.
 
-        An empty list when nothing would; then there is nothing to withdraw either.
+        The list is empty when nothing would; then there is nothing to withdraw either.
         """
         return self._propose(
             parameters,
+            template.compact(template.read()),
             ChangeSetType="CREATE" if self.is_first else "UPDATE",
-            TemplateBody=template.RESOURCES.read_text(),
             Tags=[{"Key": "app", "Value": settings.APP_NAME}, {"Key": "stage", "Value": self._stage}],
             # A transform, and a role for the archive.
             Capabilities=["CAPABILITY_AUTO_EXPAND", "CAPABILITY_IAM"],
@@ -82,14 +85,13 @@ class ChangeSet:
     def propose_import(
         self, parameters: Mapping[str, str], body: str, resources: Sequence["ResourceToImportTypeDef"]
     ) -> list[Change]:
-        """What of `resources`, described in the template `body`, a new stack would take over: all of it."""
-        return self._propose(
-            parameters, ChangeSetType="IMPORT", TemplateBody=body, ResourcesToImport=resources
-        )
+        """Return the imports of `resources`, which the template `body` describes, into a new stack."""
+        return self._propose(parameters, body, ChangeSetType="IMPORT", ResourcesToImport=resources)
 
-    def _propose(self, parameters: Mapping[str, str], **what: Any) -> list[Change]:
+    def _propose(self, parameters: Mapping[str, str], body: str, **what: Any) -> list[Change]:
         self._create(
             Parameters=[{"ParameterKey": key, "ParameterValue": value} for key, value in parameters.items()],
+            **template.argument(body, self._upload),
             **what,
         )
         described = self._described()
@@ -99,19 +101,15 @@ class ChangeSet:
             if any(words in reason for words in _EMPTY):
                 return []
             raise CommandError(f"{self.stack}: the change set failed: {reason}", EXIT_FAILED)
-        changes = _changes(described)
-        while "NextToken" in described:
-            described = self._client.describe_change_set(
-                StackName=self.stack, ChangeSetName=self._name, NextToken=described["NextToken"]
-            )
-            changes += _changes(described)
+        pages = self._client.get_paginator("describe_change_set").paginate(
+            StackName=self.stack, ChangeSetName=self._name
+        )
+        changes = [_change(each["ResourceChange"]) for page in pages for each in page["Changes"]]
         if not changes:
             self.withdraw()
         return changes
 
     def _create(self, **what: Any) -> None:
-        from botocore.exceptions import ClientError
-
         try:
             self._client.create_change_set(StackName=self.stack, ChangeSetName=self._name, **what)
         except ClientError as exc:
@@ -120,6 +118,28 @@ class ChangeSet:
             raise CommandError(
                 f"this endpoint cannot make all of it ({exc.response['Error'].get('Message', '')}); "
                 "--set Watching=off leaves alarms, dashboard and saved queries out",
+                EXIT_FAILED,
+            ) from exc
+
+    def _upload(self, text: str) -> str:
+        """Put the template into the stage's bucket; return its URL.  Raises CommandError without one."""
+        name_one = (
+            "name a bucket of yours in this region, as TemplateBucket of the stage in infra/stages.json or "
+            "with --set TemplateBucket=NAME"
+        )
+        if self._bucket is None:
+            raise CommandError(
+                f"the template has {len(text.encode()):,} bytes, and a request to CloudFormation takes "
+                f"{template.MAX_BODY_BYTES:,}; a larger one goes by S3: {name_one}",
+                EXIT_USAGE,
+            )
+        try:
+            return template.to_s3(clients.client("s3"), self._bucket, self.stack, text)
+        except ClientError as exc:
+            error = exc.response["Error"]
+            raise CommandError(
+                f"the template cannot be put into the bucket {self._bucket}: {error['Code']}: "
+                f"{error.get('Message', '')}; {name_one}",
                 EXIT_FAILED,
             ) from exc
 
@@ -158,8 +178,6 @@ class ChangeSet:
             self._sleep(POLL_S)
 
     def _status(self) -> str | None:
-        from botocore.exceptions import ClientError
-
         try:
             status: str = self._client.describe_stacks(StackName=self.stack)["Stacks"][0]["StackStatus"]
         except ClientError as exc:
@@ -182,13 +200,10 @@ class ChangeSet:
         return f"{first.get('LogicalResourceId')}: {first.get('ResourceStatusReason', 'no reason given')}"
 
 
-def _changes(described: Any) -> list[Change]:
-    return [
-        Change(
-            change["ResourceChange"]["Action"],
-            change["ResourceChange"]["LogicalResourceId"],
-            change["ResourceChange"]["ResourceType"],
-            change["ResourceChange"].get("Replacement", ""),
-        )
-        for change in described["Changes"]
-    ]
+def _change(described: Any) -> Change:
+    return Change(
+        described["Action"],
+        described["LogicalResourceId"],
+        described["ResourceType"],
+        described.get("Replacement", ""),
+    )

@@ -1,6 +1,6 @@
-"""What makes a deployment ready for production, check by check, against what is really there.
+"""Whether a deployed stage is ready for production, check by check.
 
-Each check is one question with one fix.  What cannot be read (deployed.py) fails the checks that need it,
+Each check is one question with one fix.  What cannot be read (inventory.py) fails the checks that need it,
 with the reason, and no others.
 """
 
@@ -15,15 +15,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 from chalicelib import settings
 from chalicelib.api import auth
 from chalicelib.errors import ConfigurationError, StorageError
-from infra import functions, template
+from infra import functions, stages, template
 from ops import clients, void_markers
-from ops.deploy import lambda_settings, stack
-from ops.deploy.inventory import PROCESS, TRIAGE, Deployment, listed
-from ops.output import CommandError, counted, when
+from ops.deploy import epc_spellings, lambda_settings
+from ops.deploy.inventory import PROCESS, TRIAGE, StageInventory, listed
+from ops.output import CommandError
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """The answer to one check: what was found, and what to do when it is not as it should be."""
+    """The answer to one check: what was found, and the fix for a failure."""
 
     check: str
     ok: bool
@@ -35,17 +35,16 @@ _ARM = "python -m ops mapping apply --stage {stage}"
 _STACK = "python -m ops stack apply --stage {stage}"
 _DEPLOY = "chalice deploy --stage {stage}, then python -m ops mapping apply --stage {stage}; or the package"
 
-
-Check = Callable[[Deployment], tuple[bool, str]]
+Check = Callable[[StageInventory], tuple[bool, str]]
 _CHECKS: list[tuple[str, str, Check]] = []
 
 
 def findings(stage: str) -> Iterator[Finding]:
-    """Every check against the stage."""
-    deployment = Deployment(stage)
+    """Run every check on the stage, in order."""
+    inventory = StageInventory(stage)
     for name, fix, check in _CHECKS:
         try:
-            ok, found = check(deployment)
+            ok, found = check(inventory)
         except lambda_settings.NotDeployedError as exc:
             ok, found, fix = False, f"cannot be read: {exc}", _DEPLOY
         except (ClientError, BotoCoreError, CommandError, StorageError, KeyError) as exc:
@@ -62,58 +61,58 @@ def _check(name: str, fix: str) -> Callable[[Check], Check]:
     return add
 
 
-# These two first: whoever puts right one thing after the other has to begin with what is missing.
+# These two first: fixing in the order of the report has to begin with what is missing.
 @_check("stream, tables and queues are there", _STACK)
-def _data(deployment: Deployment) -> tuple[bool, str]:
-    described = [deployment.stream["StreamName"], *deployment.tables, *deployment.queues]
+def _data(inventory: StageInventory) -> tuple[bool, str]:
+    described = [inventory.stream["StreamName"], *inventory.tables, *inventory.queues]
     return True, ", ".join(described)
 
 
 @_check("functions and their event source mappings are there", _DEPLOY)
-def _deployed(deployment: Deployment) -> tuple[bool, str]:
-    sources = [deployment.ingest_mapping["EventSourceArn"], deployment.triage_mapping["EventSourceArn"]]
-    return True, ", ".join([*deployment.functions, *(arn.rsplit(":", 1)[-1] for arn in sources)])
+def _deployed(inventory: StageInventory) -> tuple[bool, str]:
+    sources = [inventory.ingest_mapping["EventSourceArn"], inventory.triage_mapping["EventSourceArn"]]
+    return True, ", ".join([*inventory.functions, *(arn.rsplit(":", 1)[-1] for arn in sources)])
 
 
 @_check("event source mappings are enabled", _ARM)
-def _enabled(deployment: Deployment) -> tuple[bool, str]:
-    states = {PROCESS: deployment.ingest_mapping["State"], TRIAGE: deployment.triage_mapping["State"]}
+def _enabled(inventory: StageInventory) -> tuple[bool, str]:
+    states = {PROCESS: inventory.ingest_mapping["State"], TRIAGE: inventory.triage_mapping["State"]}
     return set(states.values()) == {"Enabled"}, _list(states)
 
 
 @_check("a failing batch is halved", _ARM)
-def _bisect(deployment: Deployment) -> tuple[bool, str]:
-    value = deployment.ingest_mapping.get("BisectBatchOnFunctionError")
+def _bisect(inventory: StageInventory) -> tuple[bool, str]:
+    value = inventory.ingest_mapping.get("BisectBatchOnFunctionError")
     return value is True, f"BisectBatchOnFunctionError is {json.dumps(value)}"
 
 
 @_check("a failing batch is not tried for ever", _ARM)
-def _retries(deployment: Deployment) -> tuple[bool, str]:
-    attempts = deployment.ingest_mapping.get("MaximumRetryAttempts", -1)
+def _retries(inventory: StageInventory) -> tuple[bool, str]:
+    attempts = inventory.ingest_mapping.get("MaximumRetryAttempts", -1)
     return attempts >= 0, f"MaximumRetryAttempts is {attempts}"
 
 
 @_check("records are given up before the stream forgets them", _ARM)
-def _age(deployment: Deployment) -> tuple[bool, str]:
-    age_s = deployment.ingest_mapping.get("MaximumRecordAgeInSeconds", -1)
-    retention_s = deployment.stream["RetentionPeriodHours"] * 3600
+def _age(inventory: StageInventory) -> tuple[bool, str]:
+    age_s = inventory.ingest_mapping.get("MaximumRecordAgeInSeconds", -1)
+    retention_s = inventory.stream["RetentionPeriodHours"] * 3600
     return 0 < age_s < retention_s, f"at most {age_s} s old, the stream keeps {retention_s} s"
 
 
 @_check("what is given up goes to a queue that is there", _ARM)
-def _destination(deployment: Deployment) -> tuple[bool, str]:
-    arn = deployment.ingest_mapping.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", "")
+def _destination(inventory: StageInventory) -> tuple[bool, str]:
+    arn = inventory.ingest_mapping.get("DestinationConfig", {}).get("OnFailure", {}).get("Destination", "")
     name = arn.rsplit(":", 1)[-1]
     if name != settings.dead_letter_queue():
         return False, f"the destination is {arn or 'not set'}"
-    return deployment.queue(name)["QueueArn"] == arn, arn
+    return inventory.queue(name)["QueueArn"] == arn, arn
 
 
 @_check("partial failures are reported and listened to", _ARM)
-def _partial(deployment: Deployment) -> tuple[bool, str]:
+def _partial(inventory: StageInventory) -> tuple[bool, str]:
     found = {}
-    for function, described in ((PROCESS, deployment.ingest_mapping), (TRIAGE, deployment.triage_mapping)):
-        variables = deployment.functions[function].get("Environment", {}).get("Variables", {})
+    for function, described in ((PROCESS, inventory.ingest_mapping), (TRIAGE, inventory.triage_mapping)):
+        variables = inventory.functions[function].get("Environment", {}).get("Variables", {})
         listens = described.get("FunctionResponseTypes") == ["ReportBatchItemFailures"]
         reports = variables.get(lambda_settings.PARTIAL_RESPONSES) == "on"
         found[function] = {
@@ -126,18 +125,18 @@ def _partial(deployment: Deployment) -> tuple[bool, str]:
 
 
 @_check("a dead letter stays hidden for six of triage's time-outs", _STACK)
-def _visibility(deployment: Deployment) -> tuple[bool, str]:
-    hidden_s = int(deployment.queues[settings.dead_letter_queue()]["VisibilityTimeout"])
-    timeout_s = deployment.functions[TRIAGE]["Timeout"]
+def _visibility(inventory: StageInventory) -> tuple[bool, str]:
+    hidden_s = int(inventory.queues[settings.dead_letter_queue()]["VisibilityTimeout"])
+    timeout_s = inventory.functions[TRIAGE]["Timeout"]
     return hidden_s >= 6 * timeout_s, f"hidden for {hidden_s} s, the time-out is {timeout_s} s"
 
 
 @_check("the stream outlasts the longest way through the dead-letter queue", _STACK)
-def _retention(deployment: Deployment) -> tuple[bool, str]:
-    queue = deployment.queues[settings.dead_letter_queue()]
+def _retention(inventory: StageInventory) -> tuple[bool, str]:
+    queue = inventory.queues[settings.dead_letter_queue()]
     receives = int(json.loads(queue["RedrivePolicy"])["maxReceiveCount"])
-    age_s = deployment.ingest_mapping.get("MaximumRecordAgeInSeconds", -1)
-    retention_s = deployment.stream["RetentionPeriodHours"] * 3600
+    age_s = inventory.ingest_mapping.get("MaximumRecordAgeInSeconds", -1)
+    retention_s = inventory.stream["RetentionPeriodHours"] * 3600
     worst_s = age_s + receives * int(queue["VisibilityTimeout"])
     found = (
         f"given up after {age_s} s and tried {receives} times: {worst_s} s; the stream keeps {retention_s} s"
@@ -146,89 +145,89 @@ def _retention(deployment: Deployment) -> tuple[bool, str]:
 
 
 @_check("dead letters and parked ones are kept longer than their records", _STACK)
-def _queue_retention(deployment: Deployment) -> tuple[bool, str]:
-    retention_s = deployment.stream["RetentionPeriodHours"] * 3600
-    kept = {name: int(queue["MessageRetentionPeriod"]) for name, queue in deployment.queues.items()}
+def _queue_retention(inventory: StageInventory) -> tuple[bool, str]:
+    retention_s = inventory.stream["RetentionPeriodHours"] * 3600
+    kept = {name: int(queue["MessageRetentionPeriod"]) for name, queue in inventory.queues.items()}
     return min(kept.values()) >= retention_s, f"{_list(kept)} s; the stream keeps {retention_s} s"
 
 
 @_check("stream, tables and queues are encrypted", _STACK)
-def _encrypted(deployment: Deployment) -> tuple[bool, str]:
-    plain = [] if deployment.stream.get("EncryptionType") == "KMS" else [settings.stream_name()]
+def _encrypted(inventory: StageInventory) -> tuple[bool, str]:
+    plain = [] if inventory.stream.get("EncryptionType") == "KMS" else [settings.stream_name()]
     plain += [
         name
-        for name, table in deployment.tables.items()
+        for name, table in inventory.tables.items()
         if table.get("SSEDescription", {}).get("Status") != "ENABLED"
     ]
     plain += [
         name
-        for name, queue in deployment.queues.items()
+        for name, queue in inventory.queues.items()
         if queue.get("SqsManagedSseEnabled") != "true" and not queue.get("KmsMasterKeyId")
     ]
     return not plain, f"not encrypted: {', '.join(plain)}" if plain else "all"
 
 
 @_check("tables can be restored to any second of the last 35 days", _STACK)
-def _recovery(deployment: Deployment) -> tuple[bool, str]:
+def _recovery(inventory: StageInventory) -> tuple[bool, str]:
     states = {
         name: table["ContinuousBackupsDescription"]["PointInTimeRecoveryDescription"][
             "PointInTimeRecoveryStatus"
         ]
-        for name, table in deployment.tables.items()
+        for name, table in inventory.tables.items()
     }
     return set(states.values()) == {"ENABLED"}, _list(states)
 
 
 @_check("tables refuse to be deleted, where their data is to be kept", _STACK)
-def _protected(deployment: Deployment) -> tuple[bool, str]:
-    if stack.parameters(deployment.stage).get("Data") == "disposable":
+def _protected(inventory: StageInventory) -> tuple[bool, str]:
+    if stages.read(inventory.stage).parameters.get("Data") == "disposable":
         return True, "infra/stages.json calls this stage's data disposable"
     protected = {
-        name: bool(table.get("DeletionProtectionEnabled")) for name, table in deployment.tables.items()
+        name: bool(table.get("DeletionProtectionEnabled")) for name, table in inventory.tables.items()
     }
     return all(protected.values()), _list(protected)
 
 
 @_check("invocations are traced", _ARM)
-def _traced(deployment: Deployment) -> tuple[bool, str]:
+def _traced(inventory: StageInventory) -> tuple[bool, str]:
     modes = {
         function: described.get("TracingConfig", {}).get("Mode", "PassThrough")
-        for function, described in deployment.functions.items()
+        for function, described in inventory.functions.items()
     }
     return set(modes.values()) == {"Active"}, _list(modes)
 
 
 @_check("functions have the time and memory that infra/functions.json says", _ARM)
-def _sized(deployment: Deployment) -> tuple[bool, str]:
-    wanted = functions.properties(deployment.stage)
+def _sized(inventory: StageInventory) -> tuple[bool, str]:
+    wanted = functions.properties(inventory.stage)
     wrong = [
-        f"{function} {setting} {deployment.functions[function][setting]}, expected {wanted[id_][setting]}"
+        f"{function} {setting} {inventory.functions[function][setting]}, expected {wanted[id_][setting]}"
         for id_, function in lambda_settings.FUNCTIONS.items()
         for setting in ("Timeout", "MemorySize")
-        if deployment.functions[function][setting] != wanted[id_][setting]
+        if inventory.functions[function][setting] != wanted[id_][setting]
     ]
     return not wrong, "; ".join(wrong) or "all"
 
 
 @_check("policies name their actions and resources", _DEPLOY)
-def _policies(deployment: Deployment) -> tuple[bool, str]:
+def _policies(inventory: StageInventory) -> tuple[bool, str]:
     wide = [
         f"{function}: {action} on {resource}"
-        for function, statement in deployment.statements
+        for function, statement in inventory.statements
         if statement["Effect"] == "Allow"
         for action in listed(statement.get("Action", "*"))
         for resource in listed(statement.get("Resource", "*"))
         if "*" in action or (_is_wide(resource) and not action.startswith("xray:"))
     ]
-    return not wide, "; ".join(wide) or f"{len(deployment.statements)} statements"
+    return not wide, "; ".join(wide) or f"{len(inventory.statements)} statements"
 
 
 @_check(
     "only who has a token may ask",
     "python -m ops token create --stage {stage} --name CALLER, add the entry it prints, deploy",
 )
-def _tokens(deployment: Deployment) -> tuple[bool, str]:
-    variables = deployment.functions["api_handler"].get("Environment", {}).get("Variables", {})
+def _tokens(inventory: StageInventory) -> tuple[bool, str]:
+    variables = inventory.functions["api_handler"].get("Environment", {}).get("Variables", {})
     try:
         tokens = auth.parse(variables.get("LIFECYCLE_TOKENS", ""))
     except ConfigurationError as exc:
@@ -244,36 +243,34 @@ def _tokens(deployment: Deployment) -> tuple[bool, str]:
     return "valid" in states.values(), _list(states)
 
 
+@_check("products under an earlier serial of their EPC are counted", "docs/api.md#gs1-identifiers")
+def _earlier_serials(inventory: StageInventory) -> tuple[bool, str]:
+    dynamodb = clients.client("dynamodb")
+    found = epc_spellings.sample(dynamodb, settings.history_table())
+    read = "all" if found.is_whole else f"a sample of {epc_spellings.MAX_PAGES} MB"
+    return True, f"{found.earlier} of {found.products} products, {read}"
+
+
 @_check("every alarm is there", _STACK)
-def _alarms_exist(deployment: Deployment) -> tuple[bool, str]:
-    wanted = alarm_names(deployment.stage)
-    missing = sorted(wanted - deployment.alarms.keys())
+def _alarms_exist(inventory: StageInventory) -> tuple[bool, str]:
+    wanted = alarm_names(inventory.stage)
+    missing = sorted(wanted - inventory.alarms.keys())
     return not missing, f"missing: {', '.join(missing)}" if missing else f"{len(wanted)} alarms"
 
 
 @_check("no alarm is ringing", "docs/operating.md, the section with the alarm's name")
-def _alarms_quiet(deployment: Deployment) -> tuple[bool, str]:
-    ringing = sorted(name for name, state in deployment.alarms.items() if state == "ALARM")
+def _alarms_quiet(inventory: StageInventory) -> tuple[bool, str]:
+    ringing = sorted(name for name, state in inventory.alarms.items() if state == "ALARM")
     return not ringing, ", ".join(ringing) or "none"
 
 
 @_check("every void has its marker", "python -m ops void --backfill --stage {stage}")
-def _markers(deployment: Deployment) -> tuple[bool, str]:
-    table = settings.history_table()
-    client = clients.client("dynamodb")
-    done = void_markers.progress(client, table)
-    if done is not None and done.finished_at_ms is not None:
-        return True, f"a backfill has looked through the table, {when(done.finished_at_ms)}"
-    if done is not None:
-        return False, "a backfill has stopped before the end"
-    seen = void_markers.backfill(client, table, dry_run=True, limit=1)
-    if seen.finished_at_ms is None:
-        return False, "not known: no backfill has run, and the table is too large to look through here"
-    return not seen.missing, f"{seen.missing} of {counted(seen.voids, 'void')} without"
+def _markers(inventory: StageInventory) -> tuple[bool, str]:
+    return void_markers.are_complete(clients.client("dynamodb"), settings.history_table())
 
 
 def alarm_names(stage: str) -> set[str]:
-    """The alarms that every stage's stack has."""
+    """Return the names of the alarms that every stage's stack has."""
     return {
         resource["Properties"]["AlarmName"]["Fn::Sub"]
         .replace("${AppName}", settings.APP_NAME)

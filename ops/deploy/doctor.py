@@ -5,9 +5,13 @@ import argparse
 import msgspec
 
 from chalicelib import settings
+from cli.arguments import Commands
 from cli.exits import EXIT_FAILED, EXIT_OK
+from cli.output import to_stderr
+from infra import stages
 from ops import arguments
-from ops.output import say, tell, tell_json
+from ops.deploy import checks
+from ops.output import print_json, print_line
 
 EXAMPLES = """\
   # line by line, with the fix for what fails
@@ -18,28 +22,25 @@ EXAMPLES = """\
 """
 
 
-def add(nouns: arguments.Commands) -> None:
+def add(nouns: Commands, help: str) -> None:
     """Add the noun to the command line."""
-    parser = arguments.command(nouns, "doctor", "check what is deployed for production readiness", EXAMPLES)
-    parser.set_defaults(run=run)
+    arguments.command(nouns, "doctor", help, EXAMPLES, run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Check; the findings are the answer."""
-    from ops.deploy import checks, stack
-
     stage = settings.stage()
-    stack.parameters(stage)  # the laptop's stage is refused: nothing of it is deployed
+    stages.read(stage)  # the laptop's stage is refused: nothing of it is deployed
     failed = total = 0
     for finding in checks.findings(stage):
         total += 1
         failed += not finding.ok
         if args.json:
-            tell_json(msgspec.to_builtins(finding))
+            print_json(msgspec.to_builtins(finding))
             continue
-        tell(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.check} ({finding.found})")
+        print_line(f"{'ok  ' if finding.ok else 'FAIL'}  {finding.check} ({finding.found})")
         if not finding.ok:
-            tell(f"      fix: {finding.fix}")
+            print_line(f"      fix: {finding.fix}")
     begin = "; begin with the first fix, others may follow from it" if failed > 1 else ""
-    say(f"{stage}: {total - failed} of {total} checks pass{begin}")
+    to_stderr(f"{stage}: {total - failed} of {total} checks pass{begin}")
     return EXIT_FAILED if failed else EXIT_OK

@@ -1,4 +1,4 @@
-"""A stage as it is deployed: what `ops doctor` looks at, read from AWS once and only when asked for."""
+"""What is deployed of a stage, for `ops doctor`: read from AWS once, and only when asked for."""
 
 import json
 from functools import cached_property
@@ -12,28 +12,27 @@ PROCESS: policies.Function = "process_lifecycle"
 TRIAGE: policies.Function = "triage_dead_letters"
 
 
-class Deployment:
-    """A stage on AWS.  Asking for an attribute may raise ClientError, BotoCoreError or CommandError."""
+class StageInventory:
+    """A stage on AWS.  Reading an attribute may raise ClientError, BotoCoreError or CommandError."""
 
     def __init__(self, stage: str) -> None:
         self.stage = stage
-        self._lambda = clients.lambda_()
-        self._mappings = lambda_settings.Deployed(self._lambda, stage)
+        self._settings = lambda_settings.LambdaSettings(clients.lambda_(), stage)
 
     @cached_property
     def ingest_mapping(self) -> dict[str, Any]:
         """The Kinesis event source mapping."""
-        return self._mappings.mapping(PROCESS)
+        return self._settings.mapping(PROCESS)
 
     @cached_property
     def triage_mapping(self) -> dict[str, Any]:
         """The SQS event source mapping."""
-        return self._mappings.mapping(TRIAGE)
+        return self._settings.mapping(TRIAGE)
 
     @cached_property
     def functions(self) -> dict[policies.Function, dict[str, Any]]:
         """Every function's configuration."""
-        return {function: self._mappings.configuration(function) for function in policies.TABLE}
+        return {function: self._settings.configuration(function) for function in policies.TABLE}
 
     @cached_property
     def stream(self) -> dict[str, Any]:
@@ -99,5 +98,5 @@ class Deployment:
 
 
 def listed(value: Any) -> list[Any]:
-    """IAM writes one value as itself and several as a list."""
+    """Return the values as a list; IAM writes a single one as itself."""
     return value if isinstance(value, list) else [value]

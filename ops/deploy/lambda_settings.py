@@ -1,7 +1,7 @@
-"""Functions and event source mappings on Lambda, compared with what they should be, and put right.
+"""Functions and event source mappings on Lambda, compared with `infra/functions.json` and corrected.
 
-The only place that changes them.  The order loses nothing: a mapping is told to listen to reported failures
-first, and only when it does is its function told to report them.
+The order loses nothing: ReportBatchItemFailures is enabled on a mapping first, and only when it is in force
+is the function told to report failures.
 """
 
 import json
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 _POLL_S = 1.0
-#: Lambda says that a mapping may take a minute to change.
+#: A mapping may take a minute to change, says Lambda.
 _PATIENCE_S = 300.0
 
-#: Logical ids of functions.json, and what Chalice calls the functions.
+#: Logical ids of functions.json, and Chalice's names of the functions.
 FUNCTIONS: dict[str, policies.Function] = {
     "ProcessLifecycle": "process_lifecycle",
     "TriageDeadLetters": "triage_dead_letters",
@@ -36,14 +36,14 @@ FUNCTIONS: dict[str, policies.Function] = {
 
 
 class NotDeployedError(CommandError):
-    """A function or its mapping is not there: there is nothing to set right before it is deployed."""
+    """A function or its mapping does not exist."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what}; deploy first: docs/deploying.md", EXIT_FAILED)
 
 
 class Difference(msgspec.Struct, frozen=True):
-    """A setting that is not what functions.json says."""
+    """A setting that differs from functions.json."""
 
     function: str
     setting: str
@@ -51,8 +51,8 @@ class Difference(msgspec.Struct, frozen=True):
     wanted: Any
 
 
-def losing(differences: list[Difference]) -> str:
-    """The function that reports failures to a mapping which takes every report for success; or nothing."""
+def losing_function(differences: list[Difference]) -> str:
+    """Return the function whose mapping takes its reports for success, which loses records; or nothing."""
     reporting = {each.function for each in differences if each.setting == PARTIAL_RESPONSES}
     for each in differences:
         if each.setting == "FunctionResponseTypes" and each.function not in reporting:
@@ -60,11 +60,8 @@ def losing(differences: list[Difference]) -> str:
     return ""
 
 
-class Deployed:
-    """The functions and mappings of a stage on Lambda, beside what they should be.
-
-    Raises NotDeployedError where one is missing.
-    """
+class LambdaSettings:
+    """The functions and mappings of a stage on Lambda.  Raises NotDeployedError where one is missing."""
 
     def __init__(
         self,
@@ -83,7 +80,7 @@ class Deployed:
         self._uuids = _recorded(stage, project)
 
     def differences(self) -> list[Difference]:
-        """Every setting that is not what functions.json says, mappings before their functions."""
+        """Return every setting that differs from functions.json, mappings before their functions."""
         return [
             difference
             for logical_id, function in FUNCTIONS.items()
@@ -94,7 +91,7 @@ class Deployed:
         ]
 
     def apply(self, differences: list[Difference]) -> None:
-        """Put right what differs, and wait until it is in force: each mapping first, then its function."""
+        """Correct what differs and wait until it is in force: each mapping first, then its function."""
         for function in FUNCTIONS.values():
             settings_ = {each.setting: each.wanted for each in differences if each.function == function}
             of_function = {key: value for key, value in settings_.items() if key in _OF_FUNCTION}
@@ -109,10 +106,7 @@ class Deployed:
                 self._update_function(function, of_function)
 
     def mapping(self, function: policies.Function) -> dict[str, Any]:
-        """The mapping of a function, as Lambda describes it.
-
-        Raises CommandError when there are several.
-        """
+        """Return a function's mapping as Lambda describes it.  Raises CommandError when there are several."""
         uuid = self._uuids.get(function)
         if uuid is None:  # not deployed from here: look for it by the function
             name = policies.function_name(function, self._stage)
@@ -133,7 +127,7 @@ class Deployed:
             raise NotDeployedError(f"the event source mapping of {function} ({uuid}) is gone") from exc
 
     def latest_result(self, function: policies.Function) -> str:
-        """What Lambda says about the mapping's latest batch, where it says that something is wrong."""
+        """Return what Lambda says is wrong with the mapping's latest batch; empty when nothing is."""
         result: str = self.mapping(function).get("LastProcessingResult") or ""
         return "" if result.startswith(("OK", "No records processed")) else result
 
@@ -158,7 +152,7 @@ class Deployed:
                 yield Difference(function, setting, read(found), wanted)
 
     def configuration(self, function: policies.Function) -> dict[str, Any]:
-        """A function, as Lambda describes it."""
+        """Return a function as Lambda describes it."""
         name = policies.function_name(function, self._stage)
         try:
             return dict(self._lambda.get_function_configuration(FunctionName=name))
@@ -192,7 +186,7 @@ class Deployed:
 
 PARTIAL_RESPONSES = "LIFECYCLE_PARTIAL_RESPONSES"
 
-#: Settings of a function, and where Lambda's description of one has them.
+#: Settings of a function, and how to read them from Lambda's description of one.
 _OF_FUNCTION: dict[str, Callable[[dict[str, Any]], Any]] = {
     "Timeout": lambda described: described.get("Timeout"),
     "MemorySize": lambda described: described.get("MemorySize"),
@@ -204,12 +198,12 @@ _OF_FUNCTION: dict[str, Callable[[dict[str, Any]], Any]] = {
 
 
 def _as_lambda_says(properties: dict[str, Any]) -> dict[str, Any]:
-    """A function's properties, which are SAM's, in the words of Lambda's API."""
+    """Return a function's properties, which are SAM's, in the terms of Lambda's API."""
     return {**properties, "TracingConfig": {"Mode": properties.get("Tracing")}}
 
 
 def _recorded(stage: str, project: Path) -> dict[str, str]:
-    """The mappings that `chalice deploy` has noted, by function."""
+    """Return the mappings that `chalice deploy` has recorded, by function."""
     path = project / ".chalice" / "deployed" / f"{stage}.json"
     if not path.exists():
         return {}
@@ -222,7 +216,7 @@ def _recorded(stage: str, project: Path) -> dict[str, str]:
 
 
 def _resolved(value: Any, arn: str) -> Any:
-    """A value of functions.json with CloudFormation's pseudo parameters filled in from an ARN nearby."""
+    """Return a value of functions.json, with CloudFormation's pseudo parameters filled in from an ARN."""
     if isinstance(value, dict):
         if value.keys() == {"Fn::Sub"}:
             _, partition, _, region, account, _ = arn.split(":", 5)

@@ -1,9 +1,9 @@
-"""`ops mapping`: what `chalice deploy` cannot say about event source mappings, set and checked.
+"""`ops mapping`: sets and checks what `chalice deploy` cannot express about event source mappings.
 
 `chalice deploy` knows batch size, window, concurrency and starting position.  Everything about failure stands
-in `infra/functions.json`; `apply` brings both to the mappings and functions that were deployed, `check` says
-where they differ.  Until `apply` has run, and after a later `chalice deploy`, which takes the functions'
-setting back, they raise instead of reporting, and nothing is lost.
+in `infra/functions.json`; `apply` brings both to the deployed mappings and functions, `check` shows where
+they differ.  Until `apply` has run, and after a later `chalice deploy`, which resets the functions' setting,
+they raise instead of reporting, and nothing is lost.
 """
 
 import argparse
@@ -13,12 +13,15 @@ from pathlib import Path
 import msgspec
 
 from chalicelib import settings
+from cli.arguments import Commands
 from cli.exits import EXIT_FAILED, EXIT_OK
+from cli.output import to_stderr
 from cli.paths import ROOT
-from ops import arguments
-from ops.deploy import stack
-from ops.deploy.lambda_settings import Deployed, Difference, losing
-from ops.output import CommandError, say, table, tell_json
+from infra import stages
+from ops import arguments, clients
+from ops.deploy.inventory import PROCESS, TRIAGE
+from ops.deploy.lambda_settings import Difference, LambdaSettings, losing_function
+from ops.output import CommandError, print_json, print_table
 
 APPLY_EXAMPLES = """\
   # after chalice deploy --stage dev
@@ -33,16 +36,14 @@ CHECK_EXAMPLES = """\
 """
 
 
-def add(nouns: arguments.Commands) -> None:
+def add(nouns: Commands, help: str) -> None:
     """Add the noun to the command line."""
-    verbs = nouns.add_parser(
-        "mapping", help="event source mappings", description="Event source mappings and their functions."
-    ).add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = arguments.noun(nouns, "mapping", help)
     for verb, help_, examples, run in (
         ("apply", "set what infra/functions.json says, show what was different", APPLY_EXAMPLES, apply),
         ("check", "show what is not as infra/functions.json says", CHECK_EXAMPLES, check),
     ):
-        parser = arguments.command(verbs, verb, help_, examples)
+        parser = arguments.command(verbs, verb, help_, examples, run=run)
         parser.add_argument(
             "--project",
             type=Path,
@@ -50,26 +51,27 @@ def add(nouns: arguments.Commands) -> None:
             metavar="DIR",
             help="where chalice deploy ran (default: here)",
         )
-        parser.set_defaults(run=run)
 
 
 def check(args: argparse.Namespace) -> int:
     """Compare; the differences are the answer."""
-    from ops.deploy.inventory import PROCESS, TRIAGE
-
     deployed = _deployed(args)
     differences = deployed.differences()
     _show(args, differences, changed=False)
     for function in PROCESS, TRIAGE:
         # No verdict: a batch that failed once and goes through at its second try leaves this behind, too.
         if result := deployed.latest_result(function):
-            say(f"{function}: Lambda's latest result is {result!r}; docs/operating.md, nobody-reads")
-    if deaf := losing(differences):
-        say(f"RECORDS ARE BEING LOST: {deaf} reports failures and its mapping does not listen; apply now")
+            to_stderr(f"{function}: Lambda's latest result is {result!r}; docs/operating.md, nobody-reads")
+    if losing := losing_function(differences):
+        to_stderr(
+            f"RECORDS ARE BEING LOST: {losing} reports failures and its mapping does not listen; apply now"
+        )
     if differences:
-        say(f"{len(differences)} settings differ; python -m ops mapping apply --stage {settings.stage()}")
+        to_stderr(
+            f"{len(differences)} settings differ; python -m ops mapping apply --stage {settings.stage()}"
+        )
         return EXIT_FAILED
-    say("every setting is as infra/functions.json says")
+    to_stderr("every setting is as infra/functions.json says")
     return EXIT_OK
 
 
@@ -82,23 +84,21 @@ def apply(args: argparse.Namespace) -> int:
     if left := deployed.differences():
         names = ", ".join(f"{each.function} {each.setting}" for each in left)
         raise CommandError(f"still not as infra/functions.json says: {names}", EXIT_FAILED)
-    say(f"{len(differences)} settings changed" if differences else "nothing to change")
+    to_stderr(f"{len(differences)} settings changed" if differences else "nothing to change")
     return EXIT_OK
 
 
-def _deployed(args: argparse.Namespace) -> Deployed:
-    from ops import clients
-
-    stack.parameters(settings.stage())  # the laptop's stage is refused: nothing of it is deployed
-    return Deployed(clients.lambda_(), settings.stage(), args.project)
+def _deployed(args: argparse.Namespace) -> LambdaSettings:
+    stages.read(settings.stage())  # the laptop's stage is refused: nothing of it is deployed
+    return LambdaSettings(clients.lambda_(), settings.stage(), args.project)
 
 
 def _show(args: argparse.Namespace, differences: list[Difference], changed: bool) -> None:
     if args.json:
         listed = [msgspec.to_builtins(each) for each in differences]
-        tell_json({"stage": settings.stage(), "differences": listed, "changed": changed})
+        print_json({"stage": settings.stage(), "differences": listed, "changed": changed})
     elif differences:
-        table(
+        print_table(
             ("function", "setting", "was" if changed else "is", "is now" if changed else "should be"),
             [
                 (each.function, each.setting, json.dumps(each.found), json.dumps(each.wanted))

@@ -1,8 +1,8 @@
-"""`python -m ops package`: one template and one zip for a stage, checked before anybody deploys them.
+"""`ops package`: builds a stage's template and zip, and checks them.
 
 `chalice package` does the work.  What it lets pass is refused here: a policy file that is not the table's
-(ops/deploy/policies.py), a requirement that found no wheel for Lambda, and merged settings whose function
-is gone.
+(ops/deploy/policies.py), a requirement without a wheel for Lambda, and settings of a function that does not
+exist.
 """
 
 import argparse
@@ -20,12 +20,14 @@ import msgspec
 from chalicelib import settings
 from chalicelib.errors import ConfigurationError
 from cli import stage as stages
+from cli.arguments import Commands
 from cli.exits import EXIT_FAILED, EXIT_OK
+from cli.output import to_stderr
 from cli.paths import ROOT
 from infra import functions
 from ops import arguments
 from ops.deploy import policies
-from ops.output import CommandError, say, tell, tell_json
+from ops.output import CommandError, print_json, print_line
 
 EXAMPLES = """\
   # dist/dev: sam.json and deployment.zip
@@ -36,12 +38,15 @@ EXAMPLES = """\
 """
 
 
-class PackageError(Exception):
-    """What came out must not be deployed.  The message says why and what to do."""
+class PackageError(CommandError):
+    """The package must not be deployed.  The message says why and what to do."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, EXIT_FAILED)
 
 
 class Package(msgspec.Struct, frozen=True):
-    """What was built."""
+    """The files that were built."""
 
     stage: str
     template: str
@@ -49,33 +54,27 @@ class Package(msgspec.Struct, frozen=True):
     zip_bytes: int
 
 
-def add(nouns: arguments.Commands) -> None:
+def add(nouns: Commands, help: str) -> None:
     """Add the noun to the command line."""
-    parser = arguments.command(
-        nouns, "package", "build a stage's template and zip for aws cloudformation deploy", EXAMPLES
-    )
+    parser = arguments.command(nouns, "package", help, EXAMPLES, run=run)
     parser.add_argument("--out", type=Path, help="directory (default: dist/STAGE)")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Build; the paths are the answer."""
     stage = settings.stage()
-    try:
-        package = build(stage, args.out or ROOT / "dist" / stage)
-    except PackageError as exc:
-        raise CommandError(str(exc), EXIT_FAILED) from exc
+    package = build(stage, args.out or ROOT / "dist" / stage)
     if args.json:
-        tell_json(msgspec.to_builtins(package))
+        print_json(msgspec.to_builtins(package))
         return EXIT_OK
-    tell(package.template)
-    tell(f"{package.zip} ({package.zip_bytes / 1e6:.1f} MB)")
+    print_line(package.template)
+    print_line(f"{package.zip} ({package.zip_bytes / 1e6:.1f} MB)")
     deployable = f"{Path(package.template).parent}/deploy.json"
-    say(
+    to_stderr(
         f"next: aws cloudformation package --template-file {package.template} --s3-bucket BUCKET "
         f"--use-json --output-template-file {deployable}"
     )
-    say(
+    to_stderr(
         f"then: aws cloudformation deploy --template-file {deployable} "
         f"--stack-name {settings.APP_NAME}-{stage} --capabilities CAPABILITY_IAM"
     )
@@ -85,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
 def build(stage: str, out: Path, root: Path = ROOT) -> Package:
     """Package the project at `root` for a stage into `out`.
 
-    Raises ConfigurationError for what is wrong before, PackageError for what is wrong afterwards.
+    Raises ConfigurationError for what is wrong before, PackageError for what is wrong with the result.
     """
     configured = stages.environment(stage, root / ".chalice" / "config.json")
     if stale := policies.stale(stage, root / ".chalice"):
@@ -114,7 +113,7 @@ def build(stage: str, out: Path, root: Path = ROOT) -> Package:
 
 
 def _environment(configured: dict[str, str]) -> dict[str, str]:
-    """This process's environment without what would leak into the template: only the stage's own counts."""
+    """Return this process's environment, its own LIFECYCLE_ variables replaced by the stage's."""
     own = {name: value for name, value in os.environ.items() if not name.startswith("LIFECYCLE_")}
     # Chalice wants a region, and takes no more from it than its partition.
     return {"AWS_DEFAULT_REGION": "us-east-1", **own, **configured}
@@ -136,7 +135,7 @@ def _check_template(path: Path, merged: dict[str, dict[str, Any]]) -> None:
 
 
 def check_zip(path: Path, requirements: Path) -> None:
-    """Every requirement is inside: chalice only warns when it finds no wheel that runs on Lambda."""
+    """Raise PackageError for a requirement that is not inside: chalice only warns about a missing wheel."""
     with zipfile.ZipFile(path) as archive:
         installed = {
             _normal(match[1])

@@ -18,11 +18,13 @@ import msgspec
 
 from chalicelib import settings
 from chalicelib.settings import APP_NAME
+from cli.arguments import Commands
 from cli.exits import EXIT_FAILED, EXIT_OK
+from cli.output import to_stderr
 from cli.stage import CONFIG
+from infra import stages
 from ops import arguments
-from ops.deploy import stack
-from ops.output import say, tell, tell_json
+from ops.output import print_json, print_line
 
 EXAMPLES = """\
   # write the policy files of a stage, new or after a change of the table
@@ -39,7 +41,7 @@ Function = Literal["process_lifecycle", "triage_dead_letters", "api_handler"]
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """Some actions on one resource, and who needs them."""
+    """Actions on one resource, and who needs them."""
 
     by: Literal["code", "platform"]
     why: str
@@ -63,7 +65,7 @@ _LOGS = Grant(
 TABLE: dict[Function, tuple[Grant, ...]] = {
     "process_lifecycle": (
         Grant("code", "events are stored, 25 a request", "history", ("dynamodb:BatchWriteItem",)),
-        Grant("code", "poison pills are set aside", "quarantine", ("dynamodb:PutItem",)),
+        Grant("code", "poison pills are quarantined", "quarantine", ("dynamodb:PutItem",)),
         Grant(
             "platform",
             "the event source mapping polls (Lambda developer guide, Kinesis, execution role)",
@@ -95,7 +97,7 @@ TABLE: dict[Function, tuple[Grant, ...]] = {
         Grant("code", "what now succeeds is stored", "history", ("dynamodb:BatchWriteItem",)),
         Grant(
             "code",
-            "what still fails is set aside; progress on a wide range is noted and removed",
+            "what still fails is quarantined; progress on a wide range is noted and removed",
             "quarantine",
             ("dynamodb:DeleteItem", "dynamodb:GetItem", "dynamodb:PutItem"),
         ),
@@ -116,33 +118,32 @@ TABLE: dict[Function, tuple[Grant, ...]] = {
 }
 
 
-def add(nouns: arguments.Commands) -> None:
+def add(nouns: Commands, help: str) -> None:
     """Add the noun to the command line."""
-    parser = arguments.command(nouns, "policies", "write the policy files of a stage's functions", EXAMPLES)
+    parser = arguments.command(nouns, "policies", help, EXAMPLES, run=run)
     parser.add_argument("--check", action="store_true", help="write nothing, exit 1 when one is out of date")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Write or compare; the files that changed, or have to, are the answer."""
     stage = settings.stage()
-    stack.parameters(stage)  # the laptop's stage is refused: nothing of it is deployed
+    stages.read(stage)  # the laptop's stage is refused: nothing of it is deployed
     changed = stale(stage)
     if not args.check:
         for path, text in files(stage):
             path.write_text(text)
     if args.json:
-        tell_json({"stage": stage, "changed": [path.name for path in changed], "written": not args.check})
+        print_json({"stage": stage, "changed": [path.name for path in changed], "written": not args.check})
     else:
         for path in changed:
-            tell(f"{path.name} {'is out of date' if args.check else 'written'}")
+            print_line(f"{path.name} {'is out of date' if args.check else 'written'}")
         if not changed:
-            say(f"the policies of {stage} are up to date")
+            to_stderr(f"the policies of {stage} are up to date")
     return EXIT_FAILED if changed and args.check else EXIT_OK
 
 
 def function_name(function: Function, stage: str) -> str:
-    """What a function is called on AWS.
+    """Return the name of a function on AWS.
 
     Chalice calls the API's function after the application alone (chalice/deploy/appgraph.py, 1.34).
     """
@@ -151,7 +152,7 @@ def function_name(function: Function, stage: str) -> str:
 
 
 def arns(function: Function, stage: str) -> dict[str, str]:
-    """The resources that grants name, as IAM patterns."""
+    """Return the resources that grants name, as IAM patterns."""
     name = f"{APP_NAME}-{stage}"
     return {
         "stream": f"arn:{PARTITION}:kinesis:*:*:stream/{name}-events",
@@ -164,7 +165,7 @@ def arns(function: Function, stage: str) -> dict[str, str]:
 
 
 def document(function: Function, stage: str) -> dict[str, Any]:
-    """The policy of a function at a stage."""
+    """Return the policy of a function at a stage."""
     patterns = arns(function, stage)
     return {
         "Version": "2012-10-17",
@@ -181,12 +182,12 @@ def document(function: Function, stage: str) -> dict[str, Any]:
 
 
 def files(stage: str, directory: Path = CONFIG.parent) -> Iterator[tuple[Path, str]]:
-    """The policy files of a stage, with what has to stand in them."""
+    """Yield the policy files of a stage and their contents."""
     for function in TABLE:
         text = json.dumps(document(function, stage), indent=2) + "\n"
         yield directory / f"policy-{stage}-{function}.json", text
 
 
 def stale(stage: str, directory: Path = CONFIG.parent) -> list[Path]:
-    """The policy files of a stage that are not what the table says."""
+    """Return the policy files of a stage that differ from the table."""
     return [path for path, text in files(stage, directory) if not path.exists() or path.read_text() != text]

@@ -1,11 +1,10 @@
-"""What a deleted stack left behind because its data was to be kept, and how a new stack takes it over.
+"""The resources that a deleted stack retained, and how a new stack imports them.
 
-The only place that knows what CloudFormation asks of an import (User Guide, "Import AWS resources into a
-CloudFormation stack manually"): each resource with the property that identifies its type, a template that
-describes these and no others, each with a DeletionPolicy, and neither outputs nor tags of the stack.
+An import takes each resource with the property that identifies its type, and a template that describes these
+and no others, each with a DeletionPolicy, without outputs and without tags of the stack (CloudFormation User
+Guide, "Import AWS resources into a CloudFormation stack manually").
 """
 
-import json
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +25,7 @@ IDENTIFIED_BY = {
     "AWS::S3::Bucket": ("BucketName", "BucketName"),
 }
 
-#: How services say that there is no such thing.
+#: Error codes of services for a resource that does not exist.
 _MISSING = (
     "ResourceNotFoundException",
     "AWS.SimpleQueueService.NonExistentQueue",
@@ -35,8 +34,8 @@ _MISSING = (
 )
 
 
-class Kept(msgspec.Struct, frozen=True):
-    """A resource of the template that is there already."""
+class RetainedResource(msgspec.Struct, frozen=True):
+    """A resource of the template that exists before the stack does."""
 
     resource: str
     type: str
@@ -44,7 +43,7 @@ class Kept(msgspec.Struct, frozen=True):
     identifier: str
 
     def to_import(self) -> "ResourceToImportTypeDef":
-        """It, as CloudFormation is told which one is meant."""
+        """Return what identifies the resource to CloudFormation."""
         return {
             "ResourceType": self.type,
             "LogicalResourceId": self.resource,
@@ -52,9 +51,9 @@ class Kept(msgspec.Struct, frozen=True):
         }
 
 
-def find(parameters: Mapping[str, str]) -> list[Kept]:
-    """What holds data, would be made by a stack with these parameters, and is there."""
-    described = template.read(template.RESOURCES)
+def find(parameters: Mapping[str, str]) -> list[RetainedResource]:
+    """Return what holds data, belongs to a stack with these parameters, and exists already."""
+    described = template.read()
     found = []
     for resource, definition in described["Resources"].items():
         kind = definition["Type"]
@@ -62,18 +61,18 @@ def find(parameters: Mapping[str, str]) -> list[Kept]:
             name = _name(definition["Properties"][IDENTIFIED_BY[kind][1]], parameters)
             identifier = _identifier(kind, name)
             if identifier is not None:
-                found.append(Kept(resource, kind, name, identifier))
+                found.append(RetainedResource(resource, kind, name, identifier))
     return found
 
 
-def import_template(kept: list[Kept]) -> str:
-    """`infra/resources.yaml` with nothing but these in it.
+def import_template(retained: list[RetainedResource]) -> str:
+    """Return `infra/resources.yaml` as JSON, reduced to the retained resources.
 
-    What they are set to stays as it is written there, so that a stack that is brought up to date afterwards
-    finds them as it wants them; only what refers to a resource that is not there waits for that.
+    Their properties stay as written there, so that the stack's next update finds nothing to change; only a
+    property that refers to a resource that does not exist yet waits for that update.
     """
-    described = template.read(template.RESOURCES)
-    names = {each.resource for each in kept}
+    described = template.read()
+    names = {each.resource for each in retained}
     resources = {name: described["Resources"][name] for name in described["Resources"] if name in names}
     for definition in resources.values():
         # As a word, because the functions that stand here need a transform, which may do more than import.
@@ -83,21 +82,14 @@ def import_template(kept: list[Kept]) -> str:
             for name, value in definition["Properties"].items()
             if not _refers_to(value, described["Resources"].keys() - names)
         }
-    return json.dumps(
-        {
-            "AWSTemplateFormatVersion": described["AWSTemplateFormatVersion"],
-            "Description": described["Description"],
-            "Parameters": described["Parameters"],
-            "Conditions": described["Conditions"],
-            "Resources": resources,
-        }
-    )
+    kept = ("AWSTemplateFormatVersion", "Description", "Parameters", "Conditions")
+    return template.compact({**{key: described[key] for key in kept}, "Resources": resources})
 
 
 def _is_made(
     definition: Mapping[str, Any], described: Mapping[str, Any], parameters: Mapping[str, str]
 ) -> bool:
-    """Whether its condition holds.  Those of what holds data compare one parameter with a word."""
+    """Whether the resource's condition holds: a comparison of one parameter with a word."""
     if "Condition" not in definition:
         return True
     parameter, word = described["Conditions"][definition["Condition"]]["Fn::Equals"]
@@ -115,7 +107,7 @@ def _name(value: Mapping[str, str], parameters: Mapping[str, str]) -> str:
 
 
 def _identifier(kind: str, name: str) -> str | None:
-    """What CloudFormation knows it by; None when it is not there."""
+    """Return what identifies the resource to CloudFormation; None when it does not exist."""
     look: dict[str, Callable[[], Any]] = {
         "AWS::Kinesis::Stream": lambda: clients.kinesis().describe_stream_summary(StreamName=name),
         "AWS::DynamoDB::Table": lambda: clients.client("dynamodb").describe_table(TableName=name),

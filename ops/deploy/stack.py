@@ -1,27 +1,24 @@
-"""`ops stack`: the data stack of a stage, brought to AWS with a change set that somebody reads first.
+"""`ops stack`: the data stack of a stage, brought to AWS with a change set that is shown first.
 
-What a stage's parameters are stands in `infra/stages.json`; everything it does not name has the default of
-`infra/resources.yaml`.  A laptop's stack is made by `local/stack.py`, where nobody reads anything.
+A stage's parameters stand in `infra/stages.json`.  A laptop's stack is made by `local/stack.py`, without
+questions.
 """
 
 import argparse
-import json
 import sys
-from collections.abc import Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import msgspec
 
 from chalicelib import settings
-from chalicelib.errors import ConfigurationError
+from cli.arguments import Commands
 from cli.exits import EXIT_FAILED, EXIT_OK
-from infra import template
-from ops import arguments
-from ops.output import CommandError, say, table, tell_json
-
-if TYPE_CHECKING:
-    from ops.deploy.change_set import ChangeSet
+from cli.output import to_stderr
+from infra import stages
+from ops import arguments, clients
+from ops.deploy import retained_resources
+from ops.deploy.change_set import ChangeSet
+from ops.output import CommandError, print_json, print_table
 
 EXAMPLES = """\
   # what would change, and nothing else
@@ -42,16 +39,12 @@ ADOPT_EXAMPLES = """\
   python -m ops stack adopt --stage prod
 """
 
-STAGES = template.RESOURCES.with_name("stages.json")
 
-
-def add(nouns: arguments.Commands) -> None:
+def add(nouns: Commands, help: str) -> None:
     """Add the noun to the command line."""
-    verbs = nouns.add_parser(
-        "stack", help="stream, tables, queues, alarms", description="The data stack of a stage."
-    ).add_subparsers(dest="verb", required=True, metavar="VERB")
+    verbs = arguments.noun(nouns, "stack", help)
     parser = arguments.command(
-        verbs, "apply", "create or update the stack, showing the changes first", EXAMPLES
+        verbs, "apply", "create or update the stack, showing the changes first", EXAMPLES, run=apply
     )
     _add_options(parser)
     parser.add_argument(
@@ -59,15 +52,14 @@ def add(nouns: arguments.Commands) -> None:
         action="store_true",
         help="also apply changes that replace a resource and lose what it holds",
     )
-    parser.set_defaults(run=apply)
     parser = arguments.command(
         verbs,
         "adopt",
         "take what a deleted stack left behind into a new one, showing it first",
         ADOPT_EXAMPLES,
+        run=adopt,
     )
     _add_options(parser)
-    parser.set_defaults(run=adopt)
 
 
 def _add_options(parser: argparse.ArgumentParser) -> None:
@@ -79,30 +71,24 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=_setting,
         metavar="NAME=VALUE",
-        help="a parameter for this time only, over infra/stages.json; may be repeated",
+        help="a setting for this time only, over infra/stages.json; may be repeated",
     )
 
 
 def apply(args: argparse.Namespace) -> int:
     """Show the changes, ask, apply, wait.  The changes are the answer."""
-    from ops import clients
-    from ops.deploy import retained_resources
-    from ops.deploy.change_set import ChangeSet
-
-    stage = settings.stage()
-    wanted = parameters(stage, STAGES, dict(args.set))
-    change_set = ChangeSet(clients.cloudformation(), stage)
+    name, stage, change_set = _begin(args)
     # CloudFormation would find out halfway, and leave a stack that can only be deleted.
-    if change_set.is_first and (there := retained_resources.find(wanted)):
+    if change_set.is_first and (left := retained_resources.find(stage.parameters)):
         raise CommandError(
-            f"{', '.join(each.name for each in there)}: there already, kept when a stack was deleted; "
-            f"take this into the new stack first: python -m ops stack adopt --stage {stage}",
+            f"{', '.join(each.name for each in left)}: there already, kept when a stack was deleted; "
+            f"take this into the new stack first: python -m ops stack adopt --stage {name}",
             EXIT_FAILED,
         )
-    changes = change_set.propose(wanted)
-    _show(args, stage, [msgspec.to_builtins(change) for change in changes])
+    changes = change_set.propose(stage.parameters)
+    _show(args, name, [msgspec.to_builtins(change) for change in changes])
     if not changes:
-        say(f"{change_set.stack} is up to date")
+        to_stderr(f"{change_set.stack} is up to date")
         return EXIT_OK
     replaced = [
         change.resource
@@ -116,63 +102,62 @@ def apply(args: argparse.Namespace) -> int:
             "If that is meant: --replace",
             EXIT_FAILED,
         )
-    if _carried_out(args, change_set, f"apply this to {change_set.stack}?"):
-        say(f"{change_set.stack} is up to date")
+    if _is_executed(args, change_set, f"apply this to {change_set.stack}?"):
+        to_stderr(f"{change_set.stack} is up to date")
     return EXIT_OK
 
 
 def adopt(args: argparse.Namespace) -> int:
     """Show what would be taken over, ask, import, wait.  What is taken over is the answer."""
-    from ops import clients
-    from ops.deploy import retained_resources
-    from ops.deploy.change_set import ChangeSet
-
-    stage = settings.stage()
+    name, stage, change_set = _begin(args)
     # What is left behind was `kept`, whatever the stage is to become: `apply` sees the difference.
-    there_as = {**parameters(stage, STAGES, dict(args.set)), "Data": "kept"}
-    change_set = ChangeSet(clients.cloudformation(), stage)
-    then = f"python -m ops stack apply --stage {stage}"
+    parameters = {**stage.parameters, "Data": "kept"}
+    then = f"python -m ops stack apply --stage {name}"
     if not change_set.is_first:
         raise CommandError(f"{change_set.stack} is there already; {then} brings it up to date", EXIT_FAILED)
-    there = retained_resources.find(there_as)
-    if not there:
+    left = retained_resources.find(parameters)
+    if not left:
         raise CommandError(f"nothing was left behind for {change_set.stack}; {then} makes it", EXIT_FAILED)
     changes = change_set.propose_import(
-        there_as, retained_resources.import_template(there), [each.to_import() for each in there]
+        parameters, retained_resources.import_template(left), [each.to_import() for each in left]
     )
-    names = {each.resource: each.name for each in there}
-    _show(
-        args,
-        stage,
-        [
-            {
-                "action": each.action,
-                "resource": each.resource,
-                "type": each.type,
-                "name": names[each.resource],
-            }
-            for each in changes
-        ],
-    )
-    if _carried_out(args, change_set, f"take this into {change_set.stack}?"):
-        say(f"{change_set.stack} has it, as it was; next, for the rest: {then}")
+    names = {each.resource: each.name for each in left}
+    rows = [
+        {"action": each.action, "resource": each.resource, "type": each.type, "name": names[each.resource]}
+        for each in changes
+    ]
+    _show(args, name, rows)
+    if _is_executed(args, change_set, f"take this into {change_set.stack}?"):
+        to_stderr(f"{change_set.stack} has it, as it was; next, for the rest: {then}")
     return EXIT_OK
 
 
-def _carried_out(args: argparse.Namespace, change_set: "ChangeSet", question: str) -> bool:
-    """Execute the change set unless it is a dry run.  Raises CommandError when nobody says yes."""
+def _begin(args: argparse.Namespace) -> tuple[str, stages.Stage, ChangeSet]:
+    """Return the stage's name, its settings, and an empty change set on its stack."""
+    name = settings.stage()
+    stage = stages.read(name, dict(args.set))
+    return name, stage, ChangeSet(clients.cloudformation(), name, stage.template_bucket)
+
+
+def _is_executed(args: argparse.Namespace, change_set: ChangeSet, question: str) -> bool:
+    """Execute the change set, unless this is a dry run.  Raises CommandError without a yes."""
     if args.dry_run:
         change_set.withdraw()
-        say("nothing applied: --dry-run")
+        to_stderr("nothing applied: --dry-run")
         return False
     if not args.yes:
         can_ask = sys.stdin.isatty()
-        if not can_ask or not _agreed(question):
+        if not can_ask or not _is_agreed(question):
             change_set.withdraw()
             why = "you did not say yes" if can_ask else "without a terminal to ask on, add --yes"
             raise CommandError(f"nothing applied; {why}", EXIT_FAILED)
-    change_set.execute(say)
+    change_set.execute(to_stderr)
     return True
+
+
+def _is_agreed(question: str) -> bool:
+    to_stderr(f"{question} [y/N]")
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
 def _setting(text: str) -> tuple[str, str]:
@@ -182,34 +167,8 @@ def _setting(text: str) -> tuple[str, str]:
     return name, value
 
 
-def parameters(stage: str, path: Path = STAGES, this_time: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The parameters of a stage's stack; those of `this_time` win over those of the file.
-
-    Raises ConfigurationError for a stage that the file does not name, or a parameter the template lacks.
-    """
-    stages = json.loads(path.read_text())
-    if stage not in stages:
-        raise ConfigurationError(
-            f"stage {stage!r} is not in infra/{path.name}; it has {', '.join(sorted(stages))}: name one with "
-            "--stage. The laptop's own is not deployed; `make serve` makes it"
-        )
-    given = {name: str(value) for name, value in stages[stage].items()} | dict(this_time or {})
-    known = template.read()["Parameters"]
-    if unknown := sorted(given.keys() - known.keys()):
-        raise ConfigurationError(
-            f"infra/{path.name}, {stage}: no such parameter {', '.join(unknown)}; "
-            f"there are {', '.join(known)}"
-        )
-    return {"AppName": settings.APP_NAME, "Stage": stage, **given}
-
-
-def _show(args: argparse.Namespace, stage: str, changes: list[dict[str, str]]) -> None:
+def _show(args: argparse.Namespace, name: str, changes: list[dict[str, Any]]) -> None:
     if args.json:
-        tell_json({"stage": stage, "changes": changes})
+        print_json({"stage": name, "changes": changes})
     elif changes:
-        table(tuple(changes[0]), [tuple(change.values()) for change in changes])
-
-
-def _agreed(question: str) -> bool:
-    say(f"{question} [y/N]")
-    return sys.stdin.readline().strip().lower() in ("y", "yes")
+        print_table(tuple(changes[0]), [tuple(change.values()) for change in changes])

@@ -5,9 +5,11 @@ import argparse
 from chalicelib import settings
 from chalicelib.api import auth
 from chalicelib.errors import ConfigurationError
+from cli.arguments import Commands
 from cli.exits import EXIT_OK, EXIT_USAGE
+from cli.output import to_stderr
 from ops import arguments
-from ops.output import CommandError, say, tell, tell_json
+from ops.output import CommandError, print_json, print_line
 
 CREATE_EXAMPLES = """\
   # a token for a caller, and what to add to LIFECYCLE_TOKENS
@@ -18,13 +20,11 @@ CREATE_EXAMPLES = """\
 """
 
 
-def add(nouns: arguments.Commands) -> None:
+def add(nouns: Commands, help: str) -> None:
     """Add the noun to the command line."""
-    verbs = nouns.add_parser("token", help="API tokens", description="API tokens.").add_subparsers(
-        dest="verb", required=True, metavar="VERB"
-    )
+    verbs = arguments.noun(nouns, "token", help)
     parser = arguments.command(
-        verbs, "create", "make a token, and the entry to configure for it", CREATE_EXAMPLES
+        verbs, "create", "make a token, and the entry to configure for it", CREATE_EXAMPLES, run=create
     )
     parser.add_argument("--name", required=True, help="who gets it; the access log shows this name")
     parser.add_argument(
@@ -33,7 +33,6 @@ def add(nouns: arguments.Commands) -> None:
     parser.add_argument(
         "--expires", metavar="DATE", help="the day (in UTC) or RFC 3339 time it stops working"
     )
-    parser.set_defaults(run=create)
 
 
 def create(args: argparse.Namespace) -> int:
@@ -46,13 +45,13 @@ def create(args: argparse.Namespace) -> int:
             str(exc).replace("LIFECYCLE_TOKENS, entry 1", "--name or --expires"), EXIT_USAGE
         ) from exc
     if args.json:
-        tell_json({"name": args.name, "token": token, "entry": entry})
+        print_json({"name": args.name, "token": token, "entry": entry})
         return EXIT_OK
-    tell(token)
-    say("hand it over now: it is not stored anywhere and cannot be shown again")
-    say(
+    print_line(token)
+    to_stderr("hand it over now: it is not stored anywhere and cannot be shown again")
+    to_stderr(
         "add this to LIFECYCLE_TOKENS (comma-separated) in .chalice/config.json, stage "
         f"{settings.stage()}, and deploy:"
     )
-    say(entry)
+    to_stderr(entry)
     return EXIT_OK

@@ -1,7 +1,7 @@
 """AWS's list prices from one dated file, each with the page it was read from.
 
-The only reader of `prices.json`.  A price that is not in the file is never guessed: whoever needs another
-region copies the file, adds what is missing with its source, and names it with `--prices`.
+A price that is not in the file is never guessed: for another region, copy the file, add what is missing with
+its source, and name the copy with `--prices`.
 """
 
 from decimal import Decimal
@@ -15,37 +15,37 @@ from ops.planning import capacity
 
 FILE = Path(__file__).with_name("prices.json")
 
-#: What the bill is in.  Nothing is converted.
+#: The currency of the bill.  Nothing is converted.
 CURRENCY = "USD"
 
-#: No unit of ours costs so much; what does is a slip of the decimal point.
-TOO_DEAR = 10**6
+#: In US dollars per unit.  A larger price is a slip of the decimal point.
+MAX_PRICE = 10**6
 
-_Said = Annotated[str, msgspec.Meta(pattern=r"\S")]
+_Text = Annotated[str, msgspec.Meta(pattern=r"\S")]
 
 
 class Source(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where prices were read: `as_of` is their date or says why not, `read` the day of reading."""
 
-    title: _Said
-    url: _Said
-    as_of: _Said
-    read: _Said
-    kind: _Said
+    title: _Text
+    url: _Text
+    as_of: _Text
+    read: _Text
+    kind: _Text
 
 
 class Price(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """US dollars for one unit."""
 
     usd: Decimal
-    unit: _Said
+    unit: _Text
     source: str
 
 
 class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     currency: str
-    compiled: _Said
-    hours_a_month: int
+    compiled: _Text
+    hours_per_month: int
     about: str
     sources: dict[str, Source]
     regions: dict[str, dict[str, Price]]
@@ -64,10 +64,10 @@ class PriceList:
             raise ConfigurationError(f"{file} is not a price list: {exc}") from exc
         if read.currency != CURRENCY:
             raise ConfigurationError(f"{file}: expected prices in {CURRENCY}, got {read.currency!r}")
-        if read.hours_a_month != capacity.HOURS_A_MONTH:
+        if read.hours_per_month != capacity.HOURS_PER_MONTH:
             raise ConfigurationError(
-                f"{file}: expected hours_a_month {capacity.HOURS_A_MONTH}, which bills are made with, "
-                f"got {read.hours_a_month}"
+                f"{file}: expected hours_per_month {capacity.HOURS_PER_MONTH}, which bills are made with, "
+                f"got {read.hours_per_month}"
             )
         if region not in read.regions:
             known = ", ".join(sorted(read.regions))
@@ -84,9 +84,9 @@ class PriceList:
         for key, price in self._prices.items():
             if price.source not in read.sources:
                 raise ConfigurationError(f"{file}: {region} {key} names a source that is not there")
-            if not price.usd.is_finite() or not 0 <= price.usd < TOO_DEAR:
+            if not price.usd.is_finite() or not 0 <= price.usd < MAX_PRICE:
                 raise ConfigurationError(
-                    f"{file}: {region} {key}: expected a price from 0 to below {TOO_DEAR:,}, got {price.usd}"
+                    f"{file}: {region} {key}: expected a price from 0 to below {MAX_PRICE:,}, got {price.usd}"
                 )
 
     def require(self, keys: set[str]) -> None:

@@ -1,7 +1,6 @@
-"""What is compared, and how large each alternative has to be for a load.
+"""The alternatives that are compared, and how large each has to be for a load.
 
-Pure: a load and an alternative go in, shards, lanes and units come out.  The only place that knows which
-alternatives there are, and when one is enough.
+It computes shards, lanes and units for a load and an alternative, and whether that is enough.
 """
 
 import itertools
@@ -10,34 +9,34 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ops.planning import capacity
-from ops.planning.capacity import SECONDS_A_MONTH, Aggregation
-from ops.planning.simulation.producer import ATTEMPTS
+from ops.planning.capacity import SECONDS_PER_MONTH, Aggregation
+from producer.limits import ATTEMPTS
 
 ON_DEMAND, PROVISIONED = "on-demand", "provisioned"
 
 #: Memory sizes that are compared; 1,769 MB is one core.
 MEMORY_MB = (512, 1024, 1769)
 
-#: In so many seconds a provisioned table takes a record of every lane: half of what an invocation may take.
+#: Seconds in which a provisioned table takes a record of every lane: half of an invocation's timeout.
 RECORD_S = 30.0
 
-#: People look things up at the same hours: provisioned reads are for so many times the average.
+#: Provisioned reads over the average: people look things up at the same hours.
 LOOKUP_PEAK = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """What has to be carried, and what is kept of it."""
+class MonthlyLoad:
+    """The load to plan for, per month, and what is kept of it."""
 
-    events_a_month: int = 20_000_000
+    events_per_month: int = 20_000_000
     event_bytes: int = 972  # the largest whose item is 1 KB
     burst: int = 100_000
-    within_s: float = 60.0  # a burst is stored by then
+    within_s: float = 60.0  # until a burst is stored
     retention_hours: int = 168
-    lookups_a_month: int = 1_000_000
-    events_a_product: int = 10
-    linger_s: float = 1.0  # how long a producer that aggregates waits for company
-    months_kept: int = 12  # storage is billed for so many months of events
+    lookups_per_month: int = 1_000_000
+    events_per_product: int = 10
+    linger_s: float = 1.0  # an aggregating producer waits for more events
+    months_kept: int = 12  # months of events that storage is billed for
     alarm_metrics: int = 25  # that alarms look at
     capacity_alarm_metrics: int = 4  # that the alarm for a provisioned table looks at besides
     custom_metrics: int = 31
@@ -46,17 +45,17 @@ class Load:
 
     @property
     def average_s(self) -> float:
-        """Events a second over the month."""
-        return self.events_a_month / SECONDS_A_MONTH
+        """Events per second over the month."""
+        return self.events_per_month / SECONDS_PER_MONTH
 
     def peak_s(self, within_s: float) -> float:
-        """Events a second while a burst is stored in so many seconds."""
+        """Return the events per second while a burst is stored in `within_s` seconds."""
         return self.burst / within_s + self.average_s
 
 
 @dataclass(frozen=True, slots=True)
 class Alternative:
-    """What one may choose."""
+    """One choice of stream, aggregation, table and memory."""
 
     stream: str
     is_aggregated: bool
@@ -93,28 +92,28 @@ class Design:
 
 
 def alternatives() -> Iterator[Alternative]:
-    """Everything that is compared."""
+    """Yield all alternatives."""
     modes = (ON_DEMAND, PROVISIONED)
     for stream, is_aggregated, table, memory_mb in itertools.product(modes, (False, True), modes, MEMORY_MB):
         yield Alternative(stream, is_aggregated, table, memory_mb)
 
 
-def alternatives_for(load: Load) -> Iterator[Alternative]:
-    """Those that differ for this load: events too large for company are not aggregated."""
-    fitting = capacity.aggregated(load.event_bytes).events_a_record
+def alternatives_for(load: MonthlyLoad) -> Iterator[Alternative]:
+    """Yield those that differ for this load: where no two events fit into a record, none aggregates."""
+    fitting = capacity.aggregated(load.event_bytes).events_per_record
     return (each for each in alternatives() if fitting > 1 or not each.is_aggregated)
 
 
-def beyond_quotas(plan: Design, region: str) -> list[str]:
-    """Which of AWS's default quotas have to be raised for it."""
-    is_provisioned = plan.alternative.table == PROVISIONED
-    shards = capacity.quota_shards(region) if plan.alternative.stream == PROVISIONED else math.inf
+def beyond_quotas(design: Design, region: str) -> list[str]:
+    """Return which of AWS's default quotas have to be raised for a design."""
+    is_provisioned = design.alternative.table == PROVISIONED
+    shards = capacity.quota_shards(region) if design.alternative.stream == PROVISIONED else math.inf
     quotas = (
-        (plan.concurrency, capacity.QUOTA_CONCURRENCY, "concurrent executions"),
-        (plan.shards, shards, "shards"),
-        (plan.write_units_s, capacity.QUOTA_TABLE_UNITS_S, "write units a second of a table"),
+        (design.concurrency, capacity.QUOTA_CONCURRENCY, "concurrent executions"),
+        (design.shards, shards, "shards"),
+        (design.write_units_s, capacity.QUOTA_TABLE_UNITS_S, "write units a second of a table"),
         (
-            plan.write_units_s if is_provisioned else 0,
+            design.write_units_s if is_provisioned else 0,
             capacity.QUOTA_ACCOUNT_UNITS_S,
             "provisioned write units a second of all tables",
         ),
@@ -126,11 +125,11 @@ def beyond_quotas(plan: Design, region: str) -> list[str]:
     ]
 
 
-def design(load: Load, choice: Alternative) -> Design:
+def design(load: MonthlyLoad, choice: Alternative) -> Design:
     """Size an alternative: the fewest shards and lanes that store a burst in time, with headroom."""
     packing, full = _packings(load, choice)
-    batch = capacity.records_an_invocation(choice.batch_size, full.record_bytes)
-    batch_events = batch * full.events_a_record
+    batch = capacity.records_per_invocation(choice.batch_size, full.record_bytes)
+    batch_events = batch * full.events_per_record
     first_s = _first_s(load, choice, full, batch_events)
     left_s = load.within_s - first_s
     room_s = capacity.room_s(left_s if left_s > 0 else load.within_s)
@@ -145,10 +144,10 @@ def design(load: Load, choice: Alternative) -> Design:
     needed_units_s = math.ceil(intake_s * units * (1 + capacity.HEADROOM))
     new_table_s = capacity.NEW_TABLE_WRITE_UNITS_S
     # What an invocation cannot write whole is written again, a record's events all together.
-    lanes = min(shards * parallelization, math.ceil(load.burst / full.events_a_record))
-    record_units_s = math.ceil(lanes * full.events_a_record * units / RECORD_S)
-    least_s = max(units, record_units_s) if choice.table == PROVISIONED else new_table_s
-    units_s = max(needed_units_s, least_s)
+    lanes = min(shards * parallelization, math.ceil(load.burst / full.events_per_record))
+    record_units_s = math.ceil(lanes * full.events_per_record * units / RECORD_S)
+    min_units_s = max(units, record_units_s) if choice.table == PROVISIONED else new_table_s
+    units_s = max(needed_units_s, min_units_s)
     remarks = []
     if choice.table == ON_DEMAND and units_s > new_table_s:
         remarks.append(
@@ -161,8 +160,8 @@ def design(load: Load, choice: Alternative) -> Design:
             f"pace the producers to {pace:,} records a second (--rate): put as fast as possible, some are "
             f"refused {ATTEMPTS} times and given up"
         )
-    lookups_s = load.lookups_a_month / SECONDS_A_MONTH
-    reads = capacity.read_units(load.events_a_product, load.event_bytes)
+    lookups_s = load.lookups_per_month / SECONDS_PER_MONTH
+    reads = capacity.read_units(load.events_per_product, load.event_bytes)
     let_in_s = min(shards * capacity.shard_events_s(full), units_s / units) - load.average_s
     lanes_s = shards * parallelization * lane_s - load.average_s
     drain_s = math.inf
@@ -178,7 +177,7 @@ def design(load: Load, choice: Alternative) -> Design:
         )
     if left_s > 0 and needed_lanes > parallelization:
         shortcomings.append(
-            f"{needed_lanes} lanes a shard would be needed, Lambda allows {parallelization}: more shards"
+            f"{needed_lanes} lanes per shard would be needed, Lambda allows {parallelization}: more shards"
         )
     return Design(
         alternative=choice,
@@ -187,7 +186,7 @@ def design(load: Load, choice: Alternative) -> Design:
         parallelization=parallelization,
         write_units_s=units_s,
         read_units_s=max(1, math.ceil(lookups_s * reads * LOOKUP_PEAK)),
-        invocations_s=capacity.invocations_a_second(
+        invocations_s=capacity.invocations_per_second(
             load.average_s, packing, shards * parallelization, choice.batch_size, choice.window_s
         ),
         drain_s=drain_s,
@@ -196,11 +195,11 @@ def design(load: Load, choice: Alternative) -> Design:
     )
 
 
-def _first_s(load: Load, choice: Alternative, full: Aggregation, batch_events: int) -> float:
-    """Seconds until the first batch is stored, in a new sandbox: more shards make it no shorter.
+def _first_s(load: MonthlyLoad, choice: Alternative, full: Aggregation, batch_events: int) -> float:
+    """Return the seconds until the first batch is stored, in a new sandbox; more shards do not shorten it.
 
-    A lane that keeps up never finds a fuller batch than what its shard took in since the last look, and
-    what the shard takes in at once.
+    A lane that keeps up never finds more in a batch than its shard took in since the last poll, and what the
+    shard takes in at once.
     """
     waits_s = capacity.POLL_S + choice.window_s
     arriving = capacity.shard_events_s(full) * (capacity.AT_ONCE_S + waits_s)
@@ -208,8 +207,8 @@ def _first_s(load: Load, choice: Alternative, full: Aggregation, batch_events: i
     return waits_s + capacity.COLD_START_S + capacity.handler_s(found, choice.memory_mb)
 
 
-def _packings(load: Load, choice: Alternative) -> tuple[Aggregation, Aggregation]:
-    """How records are filled on average, when a producer does not wait long, and in a burst."""
+def _packings(load: MonthlyLoad, choice: Alternative) -> tuple[Aggregation, Aggregation]:
+    """Return how records are filled on average, where a producer lingers briefly, and in a burst."""
     if not choice.is_aggregated:
         alone = capacity.one_by_one(load.event_bytes)
         return alone, alone

@@ -1,15 +1,18 @@
-"""`ops dead-letters`: pointers to given-up batches that wait for triage, or that it could not finish."""
+"""`ops dead-letters`: pointers to discarded batches that wait for triage, or that it could not finish."""
 
 import argparse
-import contextlib
-from typing import TYPE_CHECKING, Any
+import time
+from typing import Any
 
+from chalicelib import settings
+from chalicelib.triage import invocation_record
+from cli.arguments import Commands, positive
 from cli.exits import EXIT_OK
-from ops import arguments, output
-from ops.output import duration, say, tell, tell_json, when
-
-if TYPE_CHECKING:
-    from ops.records.queues import Letter, Queue
+from cli.output import to_stderr
+from ops import arguments, clients
+from ops.output import CommandError, duration, print_json, print_line, print_table, when
+from ops.records import stream
+from ops.records.queues import DeadLetter, Queue
 
 LIST_EXAMPLES = """\
   # what waits, where its records lie, and how long the stream still holds them
@@ -33,29 +36,48 @@ REDRIVE_EXAMPLES = """\
 #: More messages than this are counted, not shown, unless --limit says otherwise.
 SHOWN = 100
 
+#: What a message's pointers say, as JSON names it.
+POINTERS = ("stream", "shard_id", "first", "last", "batch_size", "condition")
 
-def add(nouns: arguments.Commands) -> None:
-    """Add the noun and its verbs to the command line."""
-    noun = nouns.add_parser("dead-letters", help="batches that Lambda gave up on: list, redrive")
-    verbs = noun.add_subparsers(dest="verb", required=True, metavar="VERB")
+COLUMNS = (
+    "queue",
+    "sent",
+    "age",
+    "shard",
+    "from",
+    "to",
+    "batch",
+    "condition",
+    "stream forgets in",
+    "receives",
+)
 
-    listing = arguments.command(verbs, "list", "list what waits in the two queues", LIST_EXAMPLES)
+
+def add(nouns: Commands, help: str) -> None:
+    """Add the noun to the command line."""
+    verbs = arguments.noun(nouns, "dead-letters", help)
+
+    listing = arguments.command(
+        verbs, "list", "list what waits in the two queues", LIST_EXAMPLES, run=run_list
+    )
     listing.add_argument("--counts", action="store_true", help="only how many; receives nothing")
     listing.add_argument(
         "--limit",
-        type=arguments.positive,
+        type=positive,
         default=SHOWN,
         metavar="N",
         help="of each queue at most (%(default)s)",
     )
-    listing.set_defaults(run=run_list)
 
     redriving = arguments.command(
-        verbs, "redrive", "send parked messages back to the dead-letter queue", REDRIVE_EXAMPLES
+        verbs,
+        "redrive",
+        "send parked messages back to the dead-letter queue",
+        REDRIVE_EXAMPLES,
+        run=run_redrive,
     )
     redriving.add_argument("--dry-run", action="store_true", help="show them, move nothing")
-    redriving.add_argument("--limit", type=arguments.positive, metavar="N", help="at most so many (all)")
-    redriving.set_defaults(run=run_redrive)
+    redriving.add_argument("--limit", type=positive, metavar="N", help="at most N (all)")
 
 
 def run_list(args: argparse.Namespace) -> int:
@@ -64,47 +86,32 @@ def run_list(args: argparse.Namespace) -> int:
     if args.counts:
         for queue in queues:
             if args.json:
-                tell_json({"queue": queue.name, "waiting": queue.waiting, "in_flight": queue.in_flight})
+                print_json({"queue": queue.name, "waiting": queue.waiting, "in_flight": queue.in_flight})
             else:
-                tell(f"{queue.name}: {queue.waiting} waiting, {queue.in_flight} in flight")
+                print_line(f"{queue.name}: {queue.waiting} waiting, {queue.in_flight} in flight")
         return EXIT_OK
     retention_hours = _retention_hours()
     rows = []
     for queue in queues:
-        shown = 0
-        letters = []
+        letters: list[DeadLetter] = []
         try:
-            for letter in queue.letters(args.limit):
+            for letter in queue.dead_letters(args.limit):
                 letters.append(letter)
-                shown += 1
+                facts = _as_json(queue, letter, retention_hours)
                 if args.json:
-                    tell_json(_as_json(queue, letter, retention_hours))
+                    print_json(facts)
                 else:
-                    rows.append(_row(queue, letter, retention_hours))
+                    rows.append(_row(facts))
         finally:
-            for letter in letters:
+            for letter in letters:  # not earlier: SQS would hand out the same ones again
                 queue.give_back(letter)
-        say(
-            f"{queue.name}: {shown} shown, {max(0, queue.waiting - shown)} more waiting, "
+        to_stderr(
+            f"{queue.name}: {len(letters)} shown, {max(0, queue.waiting - len(letters))} more waiting, "
             f"{queue.in_flight} in flight"
         )
-        _say_cost(queue, letters)
+        _print_cost(queue, letters)
     if rows:
-        output.table(
-            (
-                "queue",
-                "sent",
-                "age",
-                "shard",
-                "from",
-                "to",
-                "batch",
-                "condition",
-                "stream forgets in",
-                "receives",
-            ),
-            rows,
-        )
+        print_table(COLUMNS, rows)
     return EXIT_OK
 
 
@@ -113,120 +120,85 @@ def run_redrive(args: argparse.Namespace) -> int:
     dead_letters, parking = _queues()
     retention_hours = _retention_hours()
     moved = 0
-    looked_at: list[Letter] = []
+    looked_at: list[DeadLetter] = []
     # At most those that were there at the start: what triage fails on again is parked again.
     limit = min(args.limit or parking.waiting, parking.waiting)
     try:
-        for letter in parking.letters(limit) if limit else ():
+        for letter in parking.dead_letters(limit) if limit else ():
+            facts = _as_json(parking, letter, retention_hours)
             if args.json:
-                tell_json(_as_json(parking, letter, retention_hours))
+                print_json(facts)
             else:
-                pointers = letter.pointers
-                where = (
-                    letter.fault
-                    if pointers is None
-                    else f"{pointers.shard_id} {pointers.first}-{pointers.last}"
-                )
-                tell(f"{letter.message_id}  {where}")
+                where = facts["fault"] or "{shard_id} {first}-{last}".format(**facts)
+                print_line(f"{letter.message_id}  {where}")
             moved += 1
             if args.dry_run:
                 looked_at.append(letter)
             else:
                 parking.move(letter, dead_letters)
     finally:
-        for letter in looked_at:  # not earlier: SQS would hand out the same ones again
+        for letter in looked_at:
             parking.give_back(letter)
         if args.dry_run:
-            say(f"{moved} would go back to {dead_letters.name}; nothing moved: --dry-run")
+            to_stderr(f"{moved} would go back to {dead_letters.name}; nothing moved: --dry-run")
         else:
-            say(f"{moved} moved from {parking.name} to {dead_letters.name}")
+            to_stderr(f"{moved} moved from {parking.name} to {dead_letters.name}")
     return EXIT_OK
 
 
-def _queues() -> "tuple[Queue, Queue]":
-    from chalicelib import settings
-    from ops import clients
-    from ops.records import queues
-
+def _queues() -> tuple[Queue, Queue]:
     sqs = clients.sqs()
-    return queues.Queue(sqs, settings.dead_letter_queue()), queues.Queue(sqs, settings.parking_queue())
+    return Queue(sqs, settings.dead_letter_queue()), Queue(sqs, settings.parking_queue())
 
 
 def _retention_hours() -> int | None:
-    from chalicelib import settings
-    from chalicelib.deadline import Deadline
-    from chalicelib.errors import GoneError
-    from chalicelib.stream import replay_reader
-    from ops import clients
-
-    stream = settings.stream_name()
-    with contextlib.suppress(GoneError):
-        return replay_reader.retention_hours(clients.kinesis(), stream, Deadline(5))
-    say(f"the stream {stream} does not exist (any more), so no time is left to re-read anything")
-    return None
+    try:
+        return stream.retention_hours(clients.kinesis())
+    except CommandError:
+        to_stderr(
+            f"the stream {settings.stream_name()} does not exist (any more), so no time is left to re-read "
+            "anything"
+        )
+        return None
 
 
-def _say_cost(queue: "Queue", letters: "list[Letter]") -> None:
+def _print_cost(queue: Queue, letters: list[DeadLetter]) -> None:
     if queue.max_receives is None or not letters:
         return
-    say(f"looking counted as one of the {queue.max_receives} receives after which a message is parked")
+    to_stderr(f"looking counted as one of the {queue.max_receives} receives after which a message is parked")
     endangered = sum(letter.receives >= queue.max_receives for letter in letters)
     if endangered:
-        say(
+        to_stderr(
             f"{endangered} of them will be parked at the next receive; "
             "`dead-letters redrive` brings them back"
         )
 
 
-def _hours_left(letter: "Letter", retention_hours: int | None) -> float | None:
-    import time
-
-    from chalicelib.triage import invocation_record as dead_letters
-
-    if letter.pointers is None or retention_hours is None:
-        return None
-    return dead_letters.hours_left(letter.pointers, retention_hours, time.time())
-
-
-def _row(queue: "Queue", letter: "Letter", retention_hours: int | None) -> tuple[str, ...]:
-    from ops.records.queues import age_s
-
-    hours = _hours_left(letter, retention_hours)
-    receives = f"{letter.receives}" + ("" if queue.max_receives is None else f"/{queue.max_receives}")
-    start = queue.name, when(letter.sent_at_ms), duration(age_s(letter))
-    pointers = letter.pointers
-    if pointers is None:
-        return *start, "", "", "", "", letter.fault, "", receives
-    left = "unknown" if hours is None else "gone" if hours <= 0 else duration(hours * 3600)
-    return (
-        *start,
-        pointers.shard_id,
-        pointers.first,
-        pointers.last,
-        str(pointers.batch_size),
-        pointers.condition,
-        left,
-        receives,
-    )
-
-
-def _as_json(queue: "Queue", letter: "Letter", retention_hours: int | None) -> dict[str, Any]:
-    from ops.records.queues import age_s
-
-    pointers = letter.pointers
+def _as_json(queue: Queue, letter: DeadLetter, retention_hours: int | None) -> dict[str, Any]:
+    pointers, hours_left = letter.pointers, None
+    if pointers is not None and retention_hours is not None:
+        hours_left = invocation_record.hours_left(pointers, retention_hours, time.time())
     return {
         "queue": queue.name,
         "message_id": letter.message_id,
         "sent_at": when(letter.sent_at_ms),
-        "age_s": round(age_s(letter), 1),
+        "age_s": round(letter.age_s(), 1),
         "receives": letter.receives,
         "max_receives": queue.max_receives,
-        "stream": pointers and pointers.stream,
-        "shard_id": pointers and pointers.shard_id,
-        "first": pointers and pointers.first,
-        "last": pointers and pointers.last,
-        "batch_size": pointers and pointers.batch_size,
-        "condition": pointers and pointers.condition,
-        "hours_left": _hours_left(letter, retention_hours),
+        **{name: getattr(pointers, name, None) for name in POINTERS},
+        "hours_left": hours_left,
         "fault": letter.fault or None,
     }
+
+
+def _row(facts: dict[str, Any]) -> tuple[str, ...]:
+    """Return a message's facts under COLUMNS."""
+    of_most = "" if facts["max_receives"] is None else f"/{facts['max_receives']}"
+    start = facts["queue"], facts["sent_at"], duration(facts["age_s"])
+    receives = f"{facts['receives']}{of_most}"
+    if facts["fault"]:
+        return *start, "", "", "", "", facts["fault"], "", receives
+    hours = facts["hours_left"]
+    left = "unknown" if hours is None else "gone" if hours <= 0 else duration(hours * 3600)
+    place = facts["shard_id"], facts["first"], facts["last"], str(facts["batch_size"]), facts["condition"]
+    return *start, *place, left, receives

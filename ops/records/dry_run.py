@@ -1,4 +1,4 @@
-"""Tables that keep nothing, for a dry run: what is done with records is done by the code that really does it.
+"""Tables that keep nothing, so that a dry run runs the code of the real one.
 
 What only DynamoDB could refuse counts as done.
 """
@@ -20,7 +20,7 @@ class NoHistory(History):
         """No client: there is nothing to talk to."""
 
     def write(self, items: Sequence[Item | Marker], deadline: Deadline) -> Written:
-        """As if every item were written."""
+        """Return that every item is written."""
         return Written(unfinished=[], refused=[])
 
 
@@ -31,5 +31,5 @@ class NoQuarantine(Quarantine):
         """No client: there is nothing to talk to."""
 
     def put_patiently(self, case: Case, deadline: Deadline) -> bool:
-        """As if the record were set aside."""
+        """Return that the record is quarantined."""
         return True

@@ -1,25 +1,26 @@
-"""A payload for a person: decoded as far as it goes, and the spot that the reason is about pointed at."""
+"""A payload as text, decoded as far as possible, with the spot marked that the reason is about."""
 
 import json
 import re
 from collections.abc import Iterator
 
-from ops.output import printable
+from chalicelib.stream.kpl import is_aggregate
+from cli.output import printable
 
 #: More of a payload than this is for a file, not for a terminal.
 SHOWN_CHARS = 4000
 
-#: What stands on either side of the spot that is pointed at.
+#: Characters shown on either side of the marked spot.
 _AROUND = 36
 
 # How the sentences of an invalid event name what they are about (chalicelib/domain/events.py).
 _FIELD = re.compile(r"`(\w+)`:|'(.+?)': no such field|the key '(.+?)' stands (?P<twice>twice)")
 
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\],]')
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.?)*"?|[{}\[\],]')
 
 
 def shown(payload: bytes, sentence: str) -> Iterator[str]:
-    """Lines that show a payload and, where the reason is about a spot in it, that spot."""
+    """Yield lines that show a payload and, where the reason is about a spot in it, that spot."""
     text = payload.decode(errors="backslashreplace")
     more = len(text) - SHOWN_CHARS
     yield from printable(text[:SHOWN_CHARS], "\n").split("\n")
@@ -38,7 +39,9 @@ def shown(payload: bytes, sentence: str) -> Iterator[str]:
 
 
 def _spot(payload: bytes, sentence: str) -> tuple[str, int, int] | None:
-    """A text and the part of it that the reason is about; None when it is about no spot."""
+    """Return the text and the part of it that the reason is about; None when it is about no spot."""
+    if is_aggregate(payload):
+        return None
     try:
         text = payload.decode()
     except UnicodeDecodeError as exc:
@@ -65,7 +68,7 @@ def _spot(payload: bytes, sentence: str) -> tuple[str, int, int] | None:
 
 
 def _keys(text: str) -> Iterator[tuple[int, str, int, int, bool]]:
-    """The keys in JSON: how deep, the key, from where to where, and whether its object had it before."""
+    """Yield the keys in JSON: depth, key, start, end, and whether its object had the key before."""
     seen: list[set[str] | None] = []  # by depth; None is an array
     comes_key = False
     for token in _TOKEN.finditer(text):

@@ -1,19 +1,18 @@
-"""`ops quarantine`: what has been set aside, why, and what is to become of it."""
+"""`ops quarantine`: lists, shows, redrives and discards quarantined records."""
 
 import argparse
 import base64
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from chalicelib.tables.cases import STATUSES
+from chalicelib.tables.cases import STATUSES, AuditEntry, Case, Head
+from cli.arguments import Commands, positive, rate
 from cli.exits import EXIT_FAILED, EXIT_OK
-from ops import arguments, output
-from ops.output import CommandError, printable, say, tell, tell_json, when
-from ops.records import verdicts
-
-if TYPE_CHECKING:
-    from chalicelib.tables.cases import Case, Head
+from cli.output import printable, to_stderr
+from ops import arguments, clients
+from ops.output import CommandError, print_json, print_line, print_table, when
+from ops.records import payload, redrive, verdicts
 
 LIST_EXAMPLES = """\
   # what waits for a decision, oldest first
@@ -48,12 +47,11 @@ DISCARD_EXAMPLES = """\
 """
 
 
-def add(nouns: arguments.Commands) -> None:
-    """Add the noun and its verbs to the command line."""
-    noun = nouns.add_parser("quarantine", help="records set aside: list, show, redrive, discard")
-    verbs = noun.add_subparsers(dest="verb", required=True, metavar="VERB")
+def add(nouns: Commands, help: str) -> None:
+    """Add the noun to the command line."""
+    verbs = arguments.noun(nouns, "quarantine", help)
 
-    listing = arguments.command(verbs, "list", "list cases, oldest first", LIST_EXAMPLES)
+    listing = arguments.command(verbs, "list", "list cases, oldest first", LIST_EXAMPLES, run=run_list)
     listing.add_argument("--status", choices=STATUSES, default="open", help="(%(default)s)")
     listing.add_argument("--reason", metavar="CODE", help="only with this reason, such as not_json")
     listing.add_argument(
@@ -63,25 +61,23 @@ def add(nouns: arguments.Commands) -> None:
         metavar="T",
         help="arrived since: RFC 3339, or 30m, 6h, 2d",
     )
-    listing.set_defaults(run=run_list)
 
-    showing = arguments.command(verbs, "show", "show one case whole", SHOW_EXAMPLES)
+    showing = arguments.command(verbs, "show", "show one case whole", SHOW_EXAMPLES, run=run_show)
     showing.add_argument("id", metavar="ID")
     showing.add_argument(
         "--payload",
         action="store_true",
         help="write the payload's exact bytes to standard output, nothing else",
     )
-    showing.set_defaults(run=run_show)
 
-    redriving = arguments.command(verbs, "redrive", "put records back on the stream", REDRIVE_EXAMPLES)
+    redriving = arguments.command(
+        verbs, "redrive", "put records back on the stream", REDRIVE_EXAMPLES, run=run_redrive
+    )
     redriving.add_argument("ids", metavar="ID", nargs="*")
     redriving.add_argument("--all", action="store_true", help="every open case that holds a record")
     redriving.add_argument("--reason", metavar="CODE", help="with --all: only with this reason")
-    redriving.add_argument(
-        "--limit", type=arguments.positive, metavar="N", help="with --all: at most so many"
-    )
-    redriving.add_argument("--rate", type=arguments.rate, metavar="R", help="at most so many a second")
+    redriving.add_argument("--limit", type=positive, metavar="N", help="with --all: at most N")
+    redriving.add_argument("--rate", type=rate, metavar="R", help="at most R records per second")
     redriving.add_argument(
         "--edit", metavar="FILE", help="send this text instead, - for standard input; one ID"
     )
@@ -90,96 +86,83 @@ def add(nouns: arguments.Commands) -> None:
     redriving.add_argument(
         "--who", type=arguments.sentence, help="for the audit trail (the operating system's user)"
     )
-    redriving.set_defaults(run=run_redrive)
 
     discarding = arguments.command(
-        verbs, "discard", "close cases for good, with the reason", DISCARD_EXAMPLES
+        verbs, "discard", "close cases for good, with the reason", DISCARD_EXAMPLES, run=run_discard
     )
     discarding.add_argument("ids", metavar="ID", nargs="+")
     discarding.add_argument("--why", type=arguments.sentence, required=True, help="for the audit trail")
     discarding.add_argument(
         "--who", type=arguments.sentence, help="for the audit trail (the operating system's user)"
     )
-    discarding.set_defaults(run=run_discard)
 
 
 def run_list(args: argparse.Namespace) -> int:
     """List cases: a table, or a line of JSON each."""
-    from ops import clients
-
     heads = clients.quarantine().heads(args.status, reason=args.reason, since_ms=args.since)
     rows = []
     for head in heads:
         if args.json:
-            tell_json(_as_json(head))
+            print_json(_as_json(head))
         gist = _gist(head.sentence)
         rows.append((head.id, when(head.arrived_at_ms), head.partition_key, head.reason, gist))
     if rows and not args.json:
-        output.table(("id", "arrived", "partition key", "reason", "what is wrong"), rows)
-    say(f"{len(rows)} {args.status}")
+        print_table(("id", "arrived", "partition key", "reason", "what is wrong"), rows)
+    to_stderr(f"{len(rows)} {args.status}")
     return EXIT_OK
 
 
 def run_show(args: argparse.Namespace) -> int:
     """Show one case, or write its payload."""
-    from ops.records import payload
-
     case = _case(args.id)
     if args.payload:
         sys.stdout.buffer.write(case.payload)
         return EXIT_OK
     if args.json:
-        tell_json(_as_json(case) | _bytes_as_json("payload", case.payload))
+        print_json(_as_json(case) | _bytes_as_json("payload", case.payload))
         return EXIT_OK
-    tell(f"id             {case.id}")
-    tell(f"status         {case.status}")
-    tell(f"arrived        {when(case.arrived_at_ms)}")
-    tell(f"partition key  {printable(case.partition_key)}")
-    tell(f"reason         {case.reason}")
+    print_line(f"id             {case.id}")
+    print_line(f"status         {case.status}")
+    print_line(f"arrived        {when(case.arrived_at_ms)}")
+    print_line(f"partition key  {printable(case.partition_key)}")
+    print_line(f"reason         {case.reason}")
     for line in case.sentence.rstrip().splitlines():
-        tell(f"               {line}")
-    for deed in case.trail:
-        tell(f"trail          {when(deed.at_ms)} {printable(deed.who)}: {printable(deed.what)}")
-    tell(f"payload        {len(case.payload)} bytes")
+        print_line(f"               {line}")
+    for entry in case.trail:
+        print_line(f"trail          {when(entry.at_ms)} {printable(entry.who)}: {printable(entry.what)}")
+    print_line(f"payload        {len(case.payload)} bytes")
     for line in payload.shown(case.payload, case.sentence):
-        tell(line)
+        print_line(line)
     if case.corrected is not None:
-        tell(f"corrected      {len(case.corrected)} bytes, what went on the stream instead")
+        print_line(f"corrected      {len(case.corrected)} bytes, what went on the stream instead")
         for line in payload.shown(case.corrected, ""):
-            tell(line)
+            print_line(line)
     return EXIT_OK
 
 
 def run_redrive(args: argparse.Namespace) -> int:
     """Put records back on the stream, or say what would become of them."""
-    from ops.records import redrive
-
     return redrive.run(args)
 
 
 def run_discard(args: argparse.Namespace) -> int:
     """Close cases for good."""
-    from chalicelib.tables.cases import Deed
-    from ops import clients
-
     quarantine = clients.quarantine()
     with verdicts.Verdicts(args) as told:
         for id_ in dict.fromkeys(args.ids):
-            deed = Deed(round(time.time() * 1000), verdicts.user(args.who), f"discarded: {args.why}")
-            if quarantine.move(id_, "discarded", deed):
-                told.tell(id_, "discarded")
+            entry = AuditEntry(round(time.time() * 1000), verdicts.user(args.who), f"discarded: {args.why}")
+            if quarantine.move(id_, "discarded", entry):
+                told.record(id_, "discarded")
                 continue
             case = quarantine.get(id_)
             if case is None:
-                told.tell(id_, "no such case")
+                told.record(id_, "no such case")
             else:
-                told.tell(id_, "cannot be discarded", f"it is {case.status} already")
+                told.record(id_, "cannot be discarded", f"it is {case.status} already")
     return EXIT_OK if told.count("discarded") == len(set(args.ids)) else EXIT_FAILED
 
 
-def _case(id_: str) -> "Case":
-    from ops import clients
-
+def _case(id_: str) -> Case:
     case = clients.quarantine().get(id_) if id_ else None
     if case is None:
         raise CommandError(
@@ -189,12 +172,12 @@ def _case(id_: str) -> "Case":
 
 
 def _gist(sentence: str) -> str:
-    """The line of a sentence that says most: of a traceback the last."""
+    """Return a sentence on one line; of a traceback its last line."""
     lines = sentence.strip().splitlines()
     return (lines[-1] if lines and lines[0].startswith("Traceback") else " ".join(lines))[:300]
 
 
-def _as_json(head: "Head") -> dict[str, Any]:
+def _as_json(head: Head) -> dict[str, Any]:
     return {
         "id": head.id,
         "status": head.status,
@@ -202,7 +185,7 @@ def _as_json(head: "Head") -> dict[str, Any]:
         "sentence": head.sentence,
         "partition_key": head.partition_key,
         "arrived_at": when(head.arrived_at_ms),
-        "trail": [{"at": when(deed.at_ms), "who": deed.who, "what": deed.what} for deed in head.trail],
+        "trail": [{"at": when(entry.at_ms), "who": entry.who, "what": entry.what} for entry in head.trail],
     }
 
 

@@ -1,7 +1,7 @@
 """The dead-letter queue and the parking queue, as operators read them.
 
-The only place that receives from them by hand.  SQS has no way to look at a message without receiving it, and
-every receive counts: after `maxReceiveCount` of them a message of the dead-letter queue is parked.
+SQS has no way to look at a message without receiving it, and every receive counts: after `maxReceiveCount` of
+them a message of the dead-letter queue is parked.
 """
 
 import json
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.client import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
-#: Received messages stay out of others' sight for so long: time to read a page and to move it.
+#: For how long received messages are hidden from others: time to read a page and to move it.
 HIDDEN_S = 30
 
 
-class Letter(msgspec.Struct, frozen=True, kw_only=True):
-    """A message that waits; `pointers` None and `fault` set when it is no invocation record."""
+class DeadLetter(msgspec.Struct, frozen=True, kw_only=True):
+    """A waiting message; `pointers` is None and `fault` set when it is no invocation record."""
 
     message_id: str
     receipt: str
@@ -37,6 +37,10 @@ class Letter(msgspec.Struct, frozen=True, kw_only=True):
     receives: int
     pointers: Pointers | None
     fault: str
+
+    def age_s(self) -> float:
+        """Return how long ago the message was sent."""
+        return time.time() - self.sent_at_ms / 1000
 
 
 class Queue:
@@ -49,22 +53,19 @@ class Queue:
         try:
             self._url = sqs.get_queue_url(QueueName=name)["QueueUrl"]
         except ClientError as exc:
-            if "NonExistentQueue" not in exc.response["Error"]["Code"] + exc.response["Error"].get(
-                "Message", ""
-            ):
+            error = exc.response["Error"]
+            if "NonExistentQueue" not in error["Code"] + error.get("Message", ""):
                 raise
-            raise CommandError(
-                f"there is no queue {name}; {remedy()}",
-                EXIT_UNAVAILABLE,
-            ) from exc
+            raise CommandError(f"there is no queue {name}; {remedy()}", EXIT_UNAVAILABLE) from exc
         attributes = sqs.get_queue_attributes(QueueUrl=self._url, AttributeNames=["All"])["Attributes"]
-        #: Messages nobody has received now, and messages that somebody works on; both approximate.
+        #: Messages that can be received, and received ones that are hidden; both approximate.
         self.waiting = int(attributes["ApproximateNumberOfMessages"])
         self.in_flight = int(attributes["ApproximateNumberOfMessagesNotVisible"])
-        self.max_receives = _max_receives(attributes.get("RedrivePolicy"))
+        policy = attributes.get("RedrivePolicy")
+        self.max_receives = int(json.loads(policy)["maxReceiveCount"]) if policy else None
 
-    def letters(self, limit: int) -> Iterator[Letter]:
-        """Receive up to so many messages that nobody else works on, each once.
+    def dead_letters(self, limit: int) -> Iterator[DeadLetter]:
+        """Receive up to `limit` messages that can be received, each once.
 
         They stay hidden for HIDDEN_S unless they are deleted or given back.
         """
@@ -85,32 +86,27 @@ class Queue:
                 return
             for message in new:
                 seen.add(message["MessageId"])
-                yield _letter(message)
+                yield _dead_letter(message)
 
-    def give_back(self, letter: Letter) -> None:
-        """Let others see the message at once."""
+    def give_back(self, letter: DeadLetter) -> None:
+        """Make the message visible to others at once."""
         self._sqs.change_message_visibility(
             QueueUrl=self._url, ReceiptHandle=letter.receipt, VisibilityTimeout=0
         )
 
-    def move(self, letter: Letter, to: "Queue") -> None:
+    def move(self, letter: DeadLetter, to: "Queue") -> None:
         """Send the message's body to another queue, then delete it here: a crash in between leaves both."""
         self._sqs.send_message(QueueUrl=to._url, MessageBody=letter.body)
         self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=letter.receipt)
 
 
-def age_s(letter: Letter, now_s: float | None = None) -> float:
-    """How long ago the message was sent."""
-    return (time.time() if now_s is None else now_s) - letter.sent_at_ms / 1000
-
-
-def _letter(message: "MessageTypeDef") -> Letter:
+def _dead_letter(message: "MessageTypeDef") -> DeadLetter:
     pointers, fault = None, ""
     try:
         pointers = invocation_record.parse(message["Body"])
     except RecordError as exc:
         fault = str(exc)
-    return Letter(
+    return DeadLetter(
         message_id=message["MessageId"],
         receipt=message["ReceiptHandle"],
         body=message["Body"],
@@ -119,7 +115,3 @@ def _letter(message: "MessageTypeDef") -> Letter:
         pointers=pointers,
         fault=fault,
     )
-
-
-def _max_receives(policy: str | None) -> int | None:
-    return int(json.loads(policy)["maxReceiveCount"]) if policy else None

@@ -1,13 +1,15 @@
-"""Putting quarantined records back on the stream, and what would become of them.
+"""Puts quarantined records back on the stream, and previews what would become of them.
 
-The stream first, the state second: a crash in between leaves a duplicate, which the history does not notice,
-and never a record that counts as redriven and is nowhere.
+The stream first, the state second: a crash in between leaves a duplicate, which changes nothing in the
+history, and never a record that counts as redriven without being on the stream.
 """
 
 import argparse
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,16 +20,18 @@ from chalicelib import settings
 from chalicelib.deadline import Deadline
 from chalicelib.domain import events
 from chalicelib.errors import RecordError
-from chalicelib.ingest.isolate import isolate
+from chalicelib.ingest.isolate import BATCH, isolate
 from chalicelib.ingest.writers import Writers
-from chalicelib.stream.records import Record, UserRecord, deaggregate
+from chalicelib.stream import kpl
+from chalicelib.stream.records import Record, deaggregate
 from chalicelib.tables import items
-from chalicelib.tables.cases import WITHOUT_RECORD, Case, Deed
+from chalicelib.tables.cases import WITHOUT_RECORD, AuditEntry, Case
 from chalicelib.tables.history import History
 from chalicelib.tables.quarantine import Quarantine
 from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE
+from cli.output import to_stderr
 from ops import clients
-from ops.output import CommandError, say
+from ops.output import CommandError
 from ops.records import verdicts
 from ops.records.dry_run import NoHistory, NoQuarantine
 
@@ -41,11 +45,11 @@ STILL_INVALID = "still invalid"
 #: For looking into an aggregate, in seconds; a megabyte of them takes less than one.
 PATIENCE_S = 60.0
 
-#: Kinesis has something against this record, a size above the stream's limit say; the next may be fine.
+#: Kinesis refuses this one record, for a size above the stream's limit say; the next may be fine.
 _REFUSES_THIS_RECORD = ("ValidationException", "InvalidArgumentException")
 
 
-class Prospect(msgspec.Struct, frozen=True):
+class RedrivePreview(msgspec.Struct, frozen=True):
     """What would become of a record if it came again; `serial` where it decodes."""
 
     verdict: str
@@ -53,17 +57,23 @@ class Prospect(msgspec.Struct, frozen=True):
     serial: str | None = None
 
 
-class Redriven(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a record lies on the stream now; `was_open` False when somebody closed its case meanwhile."""
+class Redriven(msgspec.Struct, frozen=True):
+    """Where a redriven record is on the stream; `was_open` False when its case was closed meanwhile."""
 
-    shard_id: str
-    sequence_number: str
-    partition_key: str
+    place: str
     was_open: bool
 
 
-def obstacle(case: Case) -> str | None:
-    """Why this case cannot be redriven at all; None when it can."""
+class Outcome(msgspec.Struct, frozen=True):
+    """The verdict on one id, and whether what was asked for could be done."""
+
+    verdict: str
+    because: str = ""
+    is_done: bool = False
+
+
+def why_not_redrivable(case: Case) -> str | None:
+    """Return why this case cannot be redriven at all; None when it can."""
     if case.status != "open":
         last = f" by {case.trail[-1].who}" if case.trail else ""
         return f"it is {case.status} already{last}; only an open case can be redriven or discarded"
@@ -74,30 +84,36 @@ def obstacle(case: Case) -> str | None:
     return None
 
 
-def prospect(data: bytes, table: History) -> Prospect:
-    """What ingest would do with this data now.  Raises StorageError when the history does not answer."""
+def preview(data: bytes, table: History) -> RedrivePreview:
+    """Return what ingest would do with `data` now.  Raises StorageError when the table does not answer."""
     record = Record(stream="", shard_id="", sequence_number="0", partition_key="", arrived_at_ms=0, data=data)
-    inside = list(deaggregate(record))
-    if isinstance(inside[0], UserRecord):
-        return _prospect_of_an_aggregate(inside)
+    if kpl.is_aggregate(data):
+        return _preview_aggregate(record)
     try:
         event = events.decode(data)
         items.to_item(event, 0)
     except RecordError as exc:
-        return Prospect(STILL_INVALID, str(exc))
-    except Exception as exc:  # the bug that set the record aside may still be here
-        return Prospect(STILL_INVALID, f"the code still fails on it: {exc!r}")
+        return RedrivePreview(STILL_INVALID, str(exc))
+    except Exception as exc:  # the bug that quarantined the record may still be here
+        return RedrivePreview(STILL_INVALID, f"the code still fails on it: {exc!r}")
     page = table.page(event.serial, limit=1, since=event.position, until=event.position)
-    return Prospect(ALREADY_STORED if page.events else WOULD_STORE, serial=event.serial)
+    return RedrivePreview(ALREADY_STORED if page.events else WOULD_STORE, serial=event.serial)
 
 
-def _prospect_of_an_aggregate(inside: Sequence[Record]) -> Prospect:
-    """What would become of the records in it; invalid while the aggregate would come back as it is."""
-    kept, quarantined = isolate(inside, NoHistory(), NoQuarantine(), Deadline(PATIENCE_S), Writers(1))
-    cases = ", ".join(f"{count} {reason}" for reason, count in sorted(quarantined.items()))
-    because = f"{kept} events in this aggregate, and in quarantine {cases or 'nothing'}"
+def _preview_aggregate(record: Record) -> RedrivePreview:
+    """Run the records of an aggregate through ingest; invalid while it would come back as it is."""
+    kept, quarantined, cases = 0, Counter[str](), dict[str, int]()
+    inside, writers = deaggregate(record), Writers(1)
+    while batch := list(islice(inside, BATCH)):
+        stored, failed = isolate(batch, NoHistory(), NoQuarantine(), Deadline(PATIENCE_S), writers, cases)
+        kept += stored
+        quarantined.update(failed)
+    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(quarantined.items()))
+    because = f"{kept} events in this aggregate, and in quarantine {reasons or 'nothing'}"
+    if flaw := kpl.Aggregate(record.data).flaw:
+        because = f"{flaw}; {because}"
     is_invalid = not kept or "invalid_aggregate" in quarantined
-    return Prospect(STILL_INVALID if is_invalid else WOULD_STORE, because)
+    return RedrivePreview(STILL_INVALID if is_invalid else WOULD_STORE, because)
 
 
 def redrive(
@@ -116,74 +132,79 @@ def redrive(
     Raises ClientError when the stream refuses it, StorageError when the case could not be closed; then the
     record is on the stream and redriving it again is harmless.
     """
-    partition_key = serial or case.partition_key
     answer = kinesis.put_record(
         StreamName=stream,
         Data=case.payload if corrected is None else corrected,
-        PartitionKey=partition_key,
+        PartitionKey=serial or case.partition_key,
     )
     place = f"{answer['ShardId']}/{answer['SequenceNumber']}"
     what = f"redriven to {place}" + ("" if corrected is None else " with a corrected text")
-    moved = quarantine.move(case.id, "redriven", Deed(round(clock() * 1000), who, what), corrected)
-    return Redriven(
-        shard_id=answer["ShardId"],
-        sequence_number=answer["SequenceNumber"],
-        partition_key=partition_key,
-        was_open=moved,
-    )
+    moved = quarantine.move(case.id, "redriven", AuditEntry(round(clock() * 1000), who, what), corrected)
+    return Redriven(place, was_open=moved)
 
 
 def run(args: argparse.Namespace) -> int:
-    """The verb.  Raises CommandError for options that do not go together and an unreadable file."""
+    """Run the verb.  Raises CommandError for options that exclude each other and an unreadable file."""
     corrected = _check_and_read_edit(args)
-    quarantine, table = clients.quarantine(), clients.history()
-    has_failed = False
-    next_at = time.monotonic()
+    quarantine = clients.quarantine()
+    redriver = _Redriver(args, corrected, quarantine)
+    are_done = True
     with verdicts.Verdicts(args, "nothing sent: --dry-run" if args.dry_run else "") as told:
         for id_ in _chosen(args, quarantine):
-            case = quarantine.get(id_)
-            if case is None:
-                told.tell(id_, "no such case")
-                has_failed = True
-                continue
-            if (why := obstacle(case)) is not None:
-                told.tell(id_, "cannot be redriven", why)
-                has_failed = True
-                continue
-            future = prospect(case.payload if corrected is None else corrected, table)
-            if args.dry_run:
-                told.tell(id_, future.verdict, future.because)
-                continue
-            if future.verdict == STILL_INVALID and not args.force:
-                told.tell(id_, future.verdict, future.because)
-                has_failed = True
-                continue
-            if args.rate is not None:
-                time.sleep(max(0.0, next_at - time.monotonic()))
-                next_at = max(next_at, time.monotonic()) + 1 / args.rate
-            try:
-                done = redrive(
-                    case,
-                    corrected,
-                    future.serial,
-                    kinesis=clients.kinesis(),
-                    stream=settings.stream_name(),
-                    quarantine=quarantine,
-                    who=verdicts.user(args.who),
-                )
-            except ClientError as exc:
-                if exc.response["Error"]["Code"] not in _REFUSES_THIS_RECORD:
-                    raise
-                told.tell(id_, "refused by the stream", exc.response["Error"].get("Message", ""))
-                has_failed = True
-                continue
-            note = "" if done.was_open else _note(id_, corrected is not None)
-            told.tell(id_, "redriven", f"to {done.shard_id}/{done.sequence_number}{note}")
-    return EXIT_FAILED if has_failed else EXIT_OK
+            outcome = redriver.outcome(id_)
+            told.record(id_, outcome.verdict, outcome.because)
+            are_done &= outcome.is_done
+    return EXIT_OK if are_done else EXIT_FAILED
+
+
+class _Redriver:
+    """Redrives cases one by one, or previews that, as the options say."""
+
+    def __init__(self, args: argparse.Namespace, corrected: bytes | None, quarantine: Quarantine) -> None:
+        self._args = args
+        self._corrected = corrected
+        self._quarantine = quarantine
+        self._table = clients.history()
+        self._next_at = time.monotonic()
+
+    def outcome(self, id_: str) -> Outcome:
+        """Redrive a case and return what has become of it."""
+        case = self._quarantine.get(id_)
+        if case is None:
+            return Outcome("no such case")
+        if (why := why_not_redrivable(case)) is not None:
+            return Outcome("cannot be redriven", why)
+        future = preview(case.payload if self._corrected is None else self._corrected, self._table)
+        if self._args.dry_run:
+            return Outcome(future.verdict, future.because, is_done=True)
+        if future.verdict == STILL_INVALID and not self._args.force:
+            return Outcome(future.verdict, future.because)
+        self._keep_to_the_rate()
+        try:
+            done = redrive(
+                case,
+                self._corrected,
+                future.serial,
+                kinesis=clients.kinesis(),
+                stream=settings.stream_name(),
+                quarantine=self._quarantine,
+                who=verdicts.user(self._args.who),
+            )
+        except ClientError as exc:
+            if exc.response["Error"]["Code"] not in _REFUSES_THIS_RECORD:
+                raise
+            return Outcome(verdict="refused by the stream", because=exc.response["Error"].get("Message", ""))
+        note = "" if done.was_open else _note(id_, self._corrected is not None)
+        return Outcome("redriven", f"to {done.place}{note}", is_done=True)
+
+    def _keep_to_the_rate(self) -> None:
+        if self._args.rate is not None:
+            time.sleep(max(0.0, self._next_at - time.monotonic()))
+            self._next_at = max(self._next_at, time.monotonic()) + 1 / self._args.rate
 
 
 def _note(id_: str, is_corrected: bool) -> str:
-    """What it means that somebody closed the case between our look at it and our closing it."""
+    """Return what it means that the case was closed between reading and closing it here."""
     if not is_corrected:
         return "; somebody closed the case meanwhile, a duplicate changes nothing"
     return (
@@ -199,7 +220,7 @@ def _chosen(args: argparse.Namespace, quarantine: Quarantine) -> list[str]:
     heads = list(quarantine.heads("open", reason=args.reason))
     chosen = [head.id for head in heads if head.reason not in WITHOUT_RECORD]
     if len(chosen) < len(heads):
-        say(f"left alone: {len(heads) - len(chosen)} that hold no record; `quarantine list` shows them")
+        to_stderr(f"left alone: {len(heads) - len(chosen)} that hold no record; `quarantine list` shows them")
     return chosen[: args.limit]
 
 
@@ -219,5 +240,6 @@ def _check_and_read_edit(args: argparse.Namespace) -> bytes | None:
             f"cannot read {args.edit}: {exc.strerror}; `quarantine show ID --payload > FILE` writes one",
             EXIT_USAGE,
         ) from exc
-    # Editors end a file with a line feed that nobody means.
-    return corrected.rstrip(b"\r\n")
+    # Editors end a file with a line feed that is not meant; an aggregate's checksum may end with one that is.
+    is_whole = kpl.is_aggregate(corrected) and not kpl.Aggregate(corrected).flaw
+    return corrected if is_whole else corrected.rstrip(b"\r\n")

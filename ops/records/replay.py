@@ -1,7 +1,7 @@
-"""`ops replay`: the stream's retained past through the same ingest once more.
+"""`ops replay`: runs the records that the stream retains through ingest again.
 
-What the history holds already is written again, which changes nothing; what it lost, or never had, is there
-afterwards.  Shards are read side by side, each at a pace that leaves the event source mapping its share.
+An event that the history holds is written again, which changes nothing; one that it lost or never had is
+there afterwards.  Shards are read in parallel, each at a pace that leaves the event source mapping its share.
 """
 
 import argparse
@@ -10,14 +10,28 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE
-from ops import arguments
-from ops.output import CommandError, say, tell, tell_json, when
+from botocore.exceptions import BotoCoreError, ClientError
 
-if TYPE_CHECKING:
-    from chalicelib.stream.records import Record
+from chalicelib import settings
+from chalicelib.deadline import Deadline
+from chalicelib.errors import GoneError, LifecycleError
+from chalicelib.ingest.isolate import BATCH, isolate
+from chalicelib.ingest.writers import Writers
+from chalicelib.stream import replay_reader
+from chalicelib.stream.batches import batches
+from chalicelib.stream.records import Record
+from cli.arguments import Commands
+from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK
+from cli.output import to_stderr
+from ops import arguments, clients
+from ops.output import print_json, print_line, when
+from ops.records import stream
+from ops.records.dry_run import NoHistory, NoQuarantine
+
+#: Ingests a batch; counts the cases of each aggregate across its batches.
+Ingest = Callable[[Sequence[Record], dict[str, int]], tuple[int, dict[str, int]]]
 
 EXAMPLES = """\
   # the last six hours, as far as the stream still holds them
@@ -38,7 +52,7 @@ SHARDS_AT_ONCE = 16
 
 
 class Counts:
-    """What a replay has done so far; several threads add to it."""
+    """The figures of a replay, added to by several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -47,7 +61,7 @@ class Counts:
         self.quarantined: dict[str, int] = {}
         self.at_ms = 0  # arrival of the newest record seen
 
-    def add(self, batch: "Sequence[Record]", stored: int, quarantined: dict[str, int]) -> None:
+    def add(self, batch: Sequence[Record], stored: int, quarantined: dict[str, int]) -> None:
         """Count a batch."""
         with self._lock:
             self.records += len(batch)
@@ -57,56 +71,35 @@ class Counts:
             self.at_ms = max([self.at_ms, *(record.arrived_at_ms for record in batch)])
 
 
-def add(nouns: arguments.Commands) -> None:
+def add(nouns: Commands, help: str) -> None:
     """Add the noun to the command line."""
-    parser = arguments.command(
-        nouns, "replay", "run the stream's retained past through ingest again", EXAMPLES
-    )
+    parser = arguments.command(nouns, "replay", help, EXAMPLES, run=run)
     parser.add_argument(
         "--since", type=arguments.moment_ms, required=True, metavar="T", help="RFC 3339, or 30m, 6h, 2d"
     )
     parser.add_argument("--dry-run", action="store_true", help="read and count, write nothing")
-    parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Replay; the figures are the answer."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    from chalicelib import settings
-    from chalicelib.deadline import Deadline
-    from chalicelib.errors import GoneError, LifecycleError
-    from chalicelib.stream import replay_reader
-    from ops import clients
-
-    stream, kinesis = settings.stream_name(), clients.kinesis()
-    try:
-        hours = replay_reader.retention_hours(kinesis, stream, Deadline(5))
-    except GoneError as exc:
-        raise CommandError(
-            f"there is no stream {stream}; {clients.remedy()}",
-            EXIT_UNAVAILABLE,
-        ) from exc
+    kinesis, name = clients.kinesis(), settings.stream_name()
+    hours = stream.retention_hours(kinesis)
     now_ms = time.time() * 1000
     if args.since < now_ms - hours * 3_600_000:
-        say(
+        to_stderr(
             f"the stream holds {hours} hours: nothing before {when(now_ms - hours * 3_600_000)} is left in it"
         )
-    shards = [
-        shard["ShardId"]
-        for page in kinesis.get_paginator("list_shards").paginate(StreamName=stream)
-        for shard in page["Shards"]
-    ]
+    shards = stream.shard_ids(kinesis, name)
     counts = Counts()
     stop = threading.Event()
     interrupted = False
     failures: list[str] = []
-    process = _ingest(args.dry_run)
+    ingest = _ingest(args.dry_run)
     with ThreadPoolExecutor(SHARDS_AT_ONCE, thread_name_prefix="shard") as pool, _progress(counts):
         running: dict[Future[None], str] = {}
         for shard_id in shards:
-            shard = replay_reader.Shard(kinesis, stream, shard_id, lambda: Deadline(PATIENCE_S), stop.wait)
-            running[pool.submit(_replay, shard, args.since, now_ms, process, counts, stop)] = shard_id
+            shard = replay_reader.Shard(kinesis, name, shard_id, lambda: Deadline(PATIENCE_S), stop.wait)
+            running[pool.submit(_replay, shard, args.since, now_ms, ingest, counts, stop)] = shard_id
         try:
             for future in as_completed(running):
                 try:
@@ -118,9 +111,9 @@ def run(args: argparse.Namespace) -> int:
             interrupted = True
         finally:
             stop.set()
-    _tell(args, counts, len(shards))
+    _print_summary(args, counts, len(shards))
     for failure in failures:
-        say(f"error: {failure}; replay again, what was stored stays stored")
+        to_stderr(f"error: {failure}; replay again, what was stored stays stored")
     if interrupted:
         return EXIT_INTERRUPTED
     return EXIT_FAILED if failures else EXIT_OK
@@ -130,49 +123,38 @@ def _replay(
     shard: Any,
     since_ms: int,
     until_ms: float,
-    process: "Callable[[Sequence[Record]], tuple[int, dict[str, int]]]",
+    ingest: Ingest,
     counts: Counts,
     stop: threading.Event,
 ) -> None:
-    """One shard.  A shard that has expired since it was listed held nothing we could have read."""
-    from chalicelib.errors import GoneError
-    from chalicelib.stream import records, replay_reader
-    from chalicelib.triage.triage import BATCH
-
+    """Replay one shard.  One that has expired since it was listed holds nothing to read."""
     if stop.is_set():
         return
     with contextlib.suppress(GoneError):
         for page in replay_reader.since(shard, since_ms / 1000, until_ms):
-            for start in range(0, len(page), BATCH):
+            cases: dict[str, int] = {}
+            for batch in batches(shard.stream, shard.shard_id, page, BATCH):
                 if stop.is_set():
                     return
-                read = page[start : start + BATCH]
-                batch = list(records.from_get_records(shard.stream, shard.shard_id, read))
-                counts.add(batch, *process(batch))
+                counts.add(batch.records, *ingest(batch.records, cases))
 
 
-def _ingest(dry_run: bool) -> "Callable[[Sequence[Record]], tuple[int, dict[str, int]]]":
-    """What is done with a batch; the same code for a dry run, on tables that keep nothing."""
-    from chalicelib.deadline import Deadline
-    from chalicelib.ingest.isolate import isolate
-    from chalicelib.ingest.writers import Writers
-    from ops import clients
-    from ops.records.dry_run import NoHistory, NoQuarantine
-
+def _ingest(dry_run: bool) -> Ingest:
+    """Return the function that ingests a batch; a dry run's is the same on tables that keep nothing."""
     history, quarantine = (
         (NoHistory(), NoQuarantine()) if dry_run else (clients.history(), clients.quarantine())
     )
     writers = Writers(SHARDS_AT_ONCE)
 
-    def process(batch: "Sequence[Record]") -> tuple[int, dict[str, int]]:
-        return isolate(batch, history, quarantine, Deadline(PATIENCE_S), writers)
+    def ingest(batch: Sequence[Record], cases: dict[str, int]) -> tuple[int, dict[str, int]]:
+        return isolate(batch, history, quarantine, Deadline(PATIENCE_S), writers, cases)
 
-    return process
+    return ingest
 
 
-def _tell(args: argparse.Namespace, counts: Counts, shards: int) -> None:
+def _print_summary(args: argparse.Namespace, counts: Counts, shards: int) -> None:
     if args.json:
-        tell_json(
+        print_json(
             {
                 "dry_run": args.dry_run,
                 "since": when(args.since),
@@ -185,7 +167,7 @@ def _tell(args: argparse.Namespace, counts: Counts, shards: int) -> None:
         return
     would = "would be " if args.dry_run else ""
     bad = ", ".join(f"{count} {reason}" for reason, count in sorted(counts.quarantined.items()))
-    tell(
+    print_line(
         f"{counts.records} records of {shards} shards since {when(args.since)}: "
         f"{counts.stored} {would}stored"
         f", {sum(counts.quarantined.values())} {would}quarantined{f' ({bad})' if bad else ''}"
@@ -194,7 +176,7 @@ def _tell(args: argparse.Namespace, counts: Counts, shards: int) -> None:
 
 @contextlib.contextmanager
 def _progress(counts: Counts) -> Iterator[None]:
-    """A line on a terminal that says how far the replay has come."""
+    """Show on a terminal how far the replay has come."""
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text

@@ -1,7 +1,7 @@
-"""`ops tail`: the stream as it comes in, decoded, one line a record.
+"""`ops tail`: the stream as it comes in, decoded, one line per record.
 
-Every shard is read in turn; when one ends, because the stream was resharded, its children are read from
-their beginning.  Reading takes a share of each shard's five reads a second, so this is for looking, not for
+Shards are read in turn; when one ends, because the stream was resharded, its children are read from their
+beginning.  Reading takes a share of each shard's five reads per second, so this is for looking, not for
 leaving on.
 """
 
@@ -9,14 +9,23 @@ import argparse
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
-from cli.exits import EXIT_OK, EXIT_UNAVAILABLE
-from ops import arguments
-from ops.output import CommandError, tell, tell_json_text, when
+import msgspec
+
+from chalicelib import settings
+from chalicelib.deadline import Deadline
+from chalicelib.errors import GoneError, RecordError
+from chalicelib.stream import records, replay_reader
+from chalicelib.stream.records import Record
+from cli.arguments import Commands, positive
+from cli.exits import EXIT_OK
+from ops import arguments, clients
+from ops.output import print_json_text, print_line, when
+from ops.records import stream
+from ops.records.stream import shard_ids
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis.client import KinesisClient
 
-    from chalicelib.stream.records import Record
 
 EXAMPLES = """\
   # what comes in from now on, until Ctrl-C
@@ -35,62 +44,51 @@ PATIENCE_S = 30.0
 _PAGE = 1000
 
 
-def add(nouns: arguments.Commands) -> None:
+def add(nouns: Commands, help: str) -> None:
     """Add the noun to the command line."""
-    parser = arguments.command(nouns, "tail", "follow the stream, decoded", EXAMPLES)
+    parser = arguments.command(nouns, "tail", help, EXAMPLES, run=run)
     parser.add_argument(
         "--since", type=arguments.moment_ms, metavar="T", help="begin there: RFC 3339, or 30m, 6h, 2d (now)"
     )
-    parser.add_argument("--limit", type=arguments.positive, metavar="N", help="stop after N records")
-    parser.set_defaults(run=run)
+    parser.add_argument("--limit", type=positive, metavar="N", help="stop after N records")
 
 
 def run(args: argparse.Namespace) -> int:
     """Print records until the limit or Ctrl-C."""
-    from chalicelib import settings
-    from chalicelib.errors import GoneError
-    from ops import clients
-
-    stream = settings.stream_name()
-    try:
-        for count, record in enumerate(follow(clients.kinesis(), stream, args.since), start=1):
-            if args.json:
-                tell_json_text(_json(record))
-            else:
-                tell(_line(record))
-            if count == args.limit:
-                break
-    except GoneError as exc:
-        raise CommandError(f"there is no stream {stream}; {clients.remedy()}", EXIT_UNAVAILABLE) from exc
+    kinesis = clients.kinesis()
+    stream.retention_hours(kinesis)  # raises CommandError where there is no stream
+    for count, record in enumerate(follow(kinesis, settings.stream_name(), args.since), start=1):
+        if args.json:
+            print_json_text(_json(record))
+        else:
+            print_line(_line(record))
+        if count == args.limit:
+            break
     return EXIT_OK
 
 
-def follow(kinesis: "KinesisClient", stream: str, since_ms: int | None) -> Iterator["Record"]:
-    """The stream's user records as they come, without end.  Raises GoneError when there is no stream."""
-    from chalicelib.deadline import Deadline
-    from chalicelib.stream import records, replay_reader
-
-    replay_reader.retention_hours(kinesis, stream, Deadline(PATIENCE_S))  # says whether the stream is there
+def follow(kinesis: "KinesisClient", stream: str, since_ms: int | None) -> Iterator[Record]:
+    """Yield the stream's user records as they come, without end."""
     start = ("AT_TIMESTAMP", {"Timestamp": since_ms / 1000}) if since_ms is not None else ("LATEST", {})
     known: set[str] = set()
-    open_shards: list[_Open] = []
+    followed: list[_FollowedShard] = []
     is_relisted = True
     while True:
         if is_relisted:
-            for shard_id in _shard_ids(kinesis, stream):
+            for shard_id in shard_ids(kinesis, stream):
                 if shard_id not in known:
                     known.add(shard_id)
                     shard = replay_reader.Shard(kinesis, stream, shard_id, lambda: Deadline(PATIENCE_S))
-                    open_shards.append(_Open(shard, *start))
-            start = ("TRIM_HORIZON", {})  # a shard born while we look is read from its beginning
-        for each in open_shards:
+                    followed.append(_FollowedShard(shard, *start))
+            start = ("TRIM_HORIZON", {})  # a shard created meanwhile is read from its beginning
+        for each in followed:
             yield from records.from_get_records(stream, each.shard.shard_id, each.read())
-        is_relisted = any(each.is_over for each in open_shards)
-        open_shards = [each for each in open_shards if not each.is_over]
+        is_relisted = any(each.is_over for each in followed)
+        followed = [each for each in followed if not each.is_over]
 
 
-class _Open:
-    """A shard being followed."""
+class _FollowedShard:
+    """A shard, and where its next read begins."""
 
     def __init__(self, shard: Any, type_: str, parameters: dict[str, Any]) -> None:
         self.shard = shard
@@ -99,9 +97,7 @@ class _Open:
         self._iterator: str | None = None
 
     def read(self) -> list[Any]:
-        """What has come since the last call."""
-        from chalicelib.errors import GoneError
-
+        """Return what has come since the last call."""
         try:
             if self._iterator is None:
                 type_, parameters = self._start
@@ -121,37 +117,24 @@ class _Open:
         return read
 
 
-def _shard_ids(kinesis: "KinesisClient", stream: str) -> list[str]:
-    pages = kinesis.get_paginator("list_shards").paginate(StreamName=stream)
-    return [shard["ShardId"] for page in pages for shard in page["Shards"]]
-
-
-def _line(record: "Record") -> str:
-    from chalicelib.domain import events
-    from chalicelib.errors import InvalidEventError
-
+def _line(record: Record) -> str:
     arrived = when(record.arrived_at_ms)
     try:
-        event = events.decode(record.data)
-    except InvalidEventError as exc:
+        event = records.decode(record)
+    except RecordError as exc:
         return f"{arrived}  {record.partition_key}  no event: {exc.reason}: {exc}"
     return f"{arrived}  {event.serial}  {event.type}  {event.occurred_at}  {event.source or ''}".rstrip()
 
 
-def _json(record: "Record") -> str:
-    import msgspec
-
-    from chalicelib.domain import events
-    from chalicelib.errors import InvalidEventError
-
+def _json(record: Record) -> str:
     told: dict[str, Any] = {
         "id": record.id,
         "arrived_at": when(record.arrived_at_ms),
         "partition_key": record.partition_key,
     }
     try:
-        event = events.decode(record.data)
-    except InvalidEventError as exc:
+        event = records.decode(record)
+    except RecordError as exc:
         told |= {"reason": exc.reason, "sentence": str(exc)}
     else:
         told["event"] = {**msgspec.structs.asdict(event), "metadata": msgspec.Raw(event.metadata.encode())}

@@ -1,31 +1,32 @@
-"""What has become of each of the things a command was asked for, and who asked."""
+"""The verdict on each of the things a command was asked for, and the operator's name for the audit trail."""
 
 import argparse
 import getpass
 import os
 from types import TracebackType
 
-from ops.output import say, tell, tell_json
+from cli.output import to_stderr
+from ops.output import print_json, print_line
 
 
 class Verdicts:
-    """Tells a verdict an id, and at the end, after Ctrl-C and errors too, how many got which."""
+    """Prints a verdict per id, and how many got which at the end, after Ctrl-C and errors too."""
 
     def __init__(self, args: argparse.Namespace, last_word: str = "") -> None:
         self._as_json = args.json
         self._last_word = last_word
         self._counts: dict[str, int] = {}
 
-    def tell(self, id_: str, verdict: str, because: str = "") -> None:
-        """One line, or one JSON object, on standard output."""
+    def record(self, id_: str, verdict: str, because: str = "") -> None:
+        """Print one line, or one JSON object, and count the verdict."""
         self._counts[verdict] = self._counts.get(verdict, 0) + 1
         if self._as_json:
-            tell_json({"id": id_, "verdict": verdict, "because": because})
+            print_json({"id": id_, "verdict": verdict, "because": because})
         else:
-            tell(f"{id_}  {verdict}{': ' if because else ''}{because}")
+            print_line(f"{id_}  {verdict}{': ' if because else ''}{because}")
 
     def count(self, verdict: str) -> int:
-        """How many got this verdict."""
+        """Return how many ids got this verdict."""
         return self._counts.get(verdict, 0)
 
     def __enter__(self) -> "Verdicts":
@@ -35,15 +36,15 @@ class Verdicts:
         self, error: type[BaseException] | None, value: BaseException | None, where: TracebackType | None
     ) -> None:
         if self._counts:
-            say(", ".join(f"{count} {verdict}" for verdict, count in self._counts.items()))
+            to_stderr(", ".join(f"{count} {verdict}" for verdict, count in self._counts.items()))
         elif error is None:
-            say("nothing to do")
+            to_stderr("nothing to do")
         if self._last_word:
-            say(self._last_word)
+            to_stderr(self._last_word)
 
 
 def user(named: str | None) -> str:
-    """Who this is, for the audit trail: as named, or the operating system's user."""
+    """Return the operator's name for the audit trail: as given, or the operating system's user."""
     if named is not None:
         return named
     try:

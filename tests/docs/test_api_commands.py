@@ -19,6 +19,7 @@ from cli.paths import ROOT
 from tests.support import api_process
 from tests.support.api_client import at, keep, notes
 from tests.support.lambda_events import wire
+from tests.support.waiting import PATIENCE_S
 
 PAGE = (ROOT / "docs" / "api.md").read_text()
 
@@ -43,7 +44,7 @@ def shell(command: str, url: str, directory: Path) -> str:
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     assert (ran.returncode, ran.stderr) == (0, ""), command
     return ran.stdout

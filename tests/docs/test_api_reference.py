@@ -3,7 +3,7 @@
 import json
 
 from chalicelib.api import negotiation
-from chalicelib.epcis import identifiers, vocabulary
+from chalicelib.epcis import gs1_keys, identifiers, vocabulary
 from cli.paths import ROOT
 
 TEXT = (ROOT / "docs" / "api.md").read_text()
@@ -57,4 +57,10 @@ def test_the_table_of_epcis_is_the_one_in_the_code() -> None:
 def test_the_examples_of_serial_numbers_hold() -> None:
     for epc, serial in rows("EPC | serial number"):
         assert identifiers.serial_of(plain(epc)) == plain(serial)
-        assert identifiers.epc_of(plain(serial)) == plain(epc)
+        assert identifiers.serial_of(identifiers.epc_of(plain(serial))) == plain(serial)
+
+
+def test_an_example_stands_there_for_every_key_that_names_a_thing() -> None:
+    shown = {plain(serial).split(":")[1] for _, serial in rows("EPC | serial number") if "gs1:" in serial}
+
+    assert shown == {ai for ai, key in gs1_keys.KEYS.items() if key.name != "GMN"}

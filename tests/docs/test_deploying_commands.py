@@ -8,7 +8,7 @@ from cli.exits import EXIT_FAILED, EXIT_OK
 from cli.paths import ROOT
 from tests.support import deploying_project
 from tests.support.deploying_project import ON_THE_ENDPOINT, Terminal, asked, commands
-from tests.support.processes import until
+from tests.support.waiting import eventually
 
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
 
@@ -59,15 +59,15 @@ def test_the_rehearsal_works_as_it_stands_and_a_second_deployment_can_be_taken_b
     assert re.match(
         r"sent 5\d records to lifecycle-dev-events .*: 50 events, \d+ duplicates?, 2 poison;", sent.stdout
     )
-    assert until(lambda: does(quarantine).count("lifecycle-dev-events/shardId-") == 2), does(quarantine)
+    assert eventually(lambda: does(quarantine).count("lifecycle-dev-events/shardId-") == 2), does(quarantine)
     [serial] = re.findall(r"one of the products: (\S+)", sent.stderr)
-    assert until(lambda: terminal(f"python -m ops history {serial}").returncode == EXIT_OK)
+    assert eventually(lambda: terminal(f"python -m ops history {serial}").returncode == EXIT_OK)
     api = deploying_project.address(does("chalice url --stage dev"), port)
     assert asked(f"{api}health") == (200, {"status": "ok"})
     assert asked(f"{api}products/{serial}")[0] == 401  # there is no token
 
     # Another version, and what the page says that deploying it takes back.
-    terminal.edits("chalicelib/api/routes.py", '_json({"status": "ok"})', '_json({"status": "fine"})')
+    terminal.edits("chalicelib/api/routes.py", '{"status": "ok"}', '{"status": "fine"}')
     terminal.commits("the second")
     does(deploy)
     assert asked(f"{api}health") == (200, {"status": "fine"})

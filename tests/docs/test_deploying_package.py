@@ -15,14 +15,14 @@ from ops.__main__ import parser
 from tests.support import deploying_project
 from tests.support.deploying_project import ON_THE_ENDPOINT, Ran, Terminal, asked, commands
 from tests.support.parsers import leaves_of
-from tests.support.processes import until
+from tests.support.waiting import eventually
 
 BUCKET = {"BUCKET": "deployments"}
 
 MAKE_BUCKET, STACK, PACKAGE, UPLOAD, DEPLOY, KEEP, DOCTOR = commands("As a package")
 ADDRESS, SEND, HISTORY, CURL = commands("Asking it")
 BACK, LOOK, *DELETE = commands("Deployed as a package")
-FINE = '_json({"status": "ok"})', '_json({"status": "fine"})'
+FINE = '{"status": "ok"}', '{"status": "fine"}'
 
 
 class Stage:
@@ -42,7 +42,7 @@ class Stage:
         if not command.startswith("aws cloudformation deploy "):
             return self.terminal(command)
         # It calls its change set by the second in which it is made, and the last one is still there.
-        assert until(lambda: int(time.time()) > int(self._deployed_at))
+        assert eventually(lambda: int(time.time()) > int(self._deployed_at))
         ran = self.terminal(command)
         self._deployed_at = time.time()
         return ran
@@ -65,7 +65,7 @@ class Stage:
     def sends(self) -> str:
         """Send an event as the page says, and find it as the page says; its serial."""
         [serial] = re.findall(r"one of the products: (\S+)", self.types(SEND).stderr)
-        assert until(lambda: self.types(HISTORY, SERIAL=serial).returncode == EXIT_OK)
+        assert eventually(lambda: self.types(HISTORY, SERIAL=serial).returncode == EXIT_OK)
         return str(serial)
 
     def makes_a_token(self) -> tuple[str, str]:
@@ -280,14 +280,14 @@ def test_the_endpoint_s_own_mappings_take_failures_as_the_page_says(stage: Stage
     stage.terminal.edits("app.py", answer, report)
     stage.is_deployed()
     stage.does(SEND)
-    assert until(lambda: stage.does(result) == "OK - 1 records\n")
+    assert eventually(lambda: stage.does(result) == "OK - 1 records\n")
 
     stage.terminal.edits("app.py", report, 'raise RuntimeError("a bug")')
     stage.terminal.edits("infra/functions.json", '"MaximumRetryAttempts": 3', '"MaximumRetryAttempts": 0')
     stage.is_deployed()
     stage.does(SEND)
     log, failed = tmp_path / "endpoint.log", "process_lifecycle failed processing Kinesis batch"
-    assert until(lambda: log.read_text().count(failed) > 1)
+    assert eventually(lambda: log.read_text().count(failed) > 1)
     given_up = stage.does("python -m ops dead-letters list --counts --stage prod")
     assert given_up.startswith("lifecycle-prod-dead-letters: 0 waiting, 0 in flight\n")
 

@@ -1,27 +1,26 @@
 """The documents held to the code: what exists is mentioned, and what is mentioned exists."""
 
 import argparse
-import ast
 import importlib
-import os
 import re
 import shlex
 import subprocess
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
 
 from app import app
 from chalicelib import settings
+from chalicelib.tables import cases
+from chalicelib.telemetry import metrics
 from cli import exits
 from cli.paths import ROOT
 from infra import template
-from tests.support import headings
+from tests.support import make
 from tests.support.parsers import leaves_of, words_of
 
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 EVERYTHING = "\n".join(path.read_text() for path in DOCUMENTS)
 
 OPERATING = (ROOT / "docs" / "operating.md").read_text()
@@ -34,11 +33,6 @@ COMMANDS = ("producer", "local", "ops", "benchmarks")
 
 #: Where texts come from that people see.
 SPEAKING = ("chalicelib", "infra", "cli", "producer", "local", "ops")
-
-#: `make test` is a make too, and what it was called with is not for these.
-WITHOUT_MAKE = {
-    name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")
-}
 
 name_of = {"argvalues": DOCUMENTS, "ids": [path.name for path in DOCUMENTS]}
 
@@ -59,33 +53,6 @@ def mentioned_command_lines(text: str) -> Iterator[str]:
     prose = re.sub(r"^```.*?^```|^ {4,}\S[^\n]*", "", text, flags=re.M | re.S)
     for found in re.finditer(rf"`(?:\.venv/bin/)?{command}[^`]*)`", prose):
         yield " ".join(found[1].split())
-
-
-@cache
-def said() -> list[str]:
-    """Every text in the code, with `…` for what is put in."""
-    texts = []
-    for package in SPEAKING:
-        for path in (ROOT / package).rglob("*.py"):
-            tree = ast.parse(path.read_text())
-            # A text by itself is a docstring, and an f-string's parts are told with it.
-            silent = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-            for node in ast.walk(tree):
-                if isinstance(node, ast.JoinedStr):
-                    silent |= {id(part) for part in node.values}
-                    texts.append("".join(_part(part) for part in node.values))
-                elif (
-                    isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in silent
-                ):
-                    texts.append(node.value)
-    return texts
-
-
-def _part(part: ast.expr) -> str:
-    if isinstance(part, ast.Constant):
-        return str(part.value)
-    assert isinstance(part, ast.FormattedValue)
-    return "'…'" if part.conversion == ord("r") else "…"
 
 
 @pytest.mark.parametrize("route", sorted(app.routes))
@@ -165,17 +132,8 @@ def mentioned_make_lines() -> list[str]:
 
 @pytest.mark.parametrize("line", mentioned_make_lines())
 def test_what_make_is_given_in_the_documents_is_taken_by_the_command_that_it_runs(line: str) -> None:
-    # What it would run; that everything is installed is no part of it.
-    would = [
-        *shlex.split(line),
-        "--no-print-directory",
-        "-n",
-        "-o",
-        ".venv/.ready",
-        "-o",
-        "node_modules/.ready",
-    ]
-    ran = subprocess.run(would, cwd=ROOT, capture_output=True, text=True, check=True, env=WITHOUT_MAKE)
+    would = [*make.COMMAND, "--dry-run", *shlex.split(line)[1:]]
+    ran = subprocess.run(would, cwd=ROOT, capture_output=True, text=True, check=True, env=make.ENVIRONMENT)
     [_, _, package, *arguments] = shlex.split(ran.stdout)
 
     if package in COMMANDS:
@@ -195,7 +153,8 @@ def test_the_make_lines_are_found_where_they_stand() -> None:
 def test_contributing_says_where_everything_is() -> None:
     table = (ROOT / "CONTRIBUTING.md").read_text().partition("## Where things are\n")[2]
     named = set(re.findall(r"^\| `([^`]+)` \|", table, re.M))
-    packages = {f"{path.parent.name}/" for path in ROOT.glob("*/__init__.py")}
+    inits = [*ROOT.glob("*/__init__.py"), *ROOT.glob("*/*/__init__.py")]
+    packages = {f"{path.parent.relative_to(ROOT)}/" for path in inits} - {"tests/support/"}
 
     assert all((ROOT / name).exists() for name in named)
     assert packages - named == set()
@@ -215,6 +174,13 @@ def test_every_alarm_has_a_section_and_every_section_an_alarm() -> None:
 
     assert len(names) > 10
     assert set(re.findall(r"^## (.*)$", operating, re.M)) == names
+
+
+def test_every_reason_for_quarantine_is_in_the_documents() -> None:
+    table = OPERATING.partition("\n## Quarantine is not empty\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]+`) \|", table, re.M)
+
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == {*metrics.REASONS, *cases.WITHOUT_RECORD}
 
 
 def test_every_exit_code_means_in_the_documents_what_it_means_in_the_code() -> None:
@@ -279,28 +245,6 @@ def test_every_test_and_module_that_a_document_names_exists(document: Path) -> N
 
     for name in named:
         assert any(path.endswith(f"/{name}") for path in known), name
-
-
-def test_every_heading_in_troubleshooting_is_a_text_that_the_code_says() -> None:
-    found = re.findall(r"^## (.*)$", (ROOT / "docs" / "troubleshooting.md").read_text(), re.M)
-
-    assert len(found) > 20
-    for heading in found:
-        assert heading.startswith("`"), heading
-        assert heading.endswith("`"), heading
-        assert len(heading.replace("…", "")) > 15, heading
-        pattern = "(?s:.*)".join(re.escape(part) for part in heading.strip("`").split("…"))
-        assert any(re.search(pattern, text) for text in said()), heading
-
-
-def test_for_every_heading_in_troubleshooting_a_test_makes_the_code_say_it() -> None:
-    looked_for = {
-        headings.beginning(start)
-        for path in ROOT.glob("tests/**/test_*.py")
-        for start in re.findall(r'assert says\(\s*"([^"]+)"', path.read_text())
-    }
-
-    assert set(headings.headings()) - looked_for == set()
 
 
 def _anchor(heading: str) -> str:

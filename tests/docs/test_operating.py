@@ -23,6 +23,7 @@ from tests.support.dead_letters import Stream
 from tests.support.lambda_events import wire
 from tests.support.operators import Operator
 from tests.support.quarantine_cases import set_aside
+from tests.support.waiting import PATIENCE_S
 
 PAGE = (ROOT / "docs" / "operating.md").read_text().partition("# Commands and settings")
 
@@ -60,7 +61,7 @@ class Shell:
             env=self._environment(),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE_S,
         )
         assert answer.returncode == 0, f"{command}\n{answer.stdout}{answer.stderr}"
         return answer.stdout
@@ -77,13 +78,13 @@ class Shell:
             start_new_session=True,
         )
         os.close(its)
-        watchdog = threading.Timer(60, process.kill)
+        watchdog = threading.Timer(PATIENCE_S, process.kill)
         watchdog.start()
         try:
             with os.fdopen(ours, "rb", closefd=True) as terminal:
                 assert any(shows.encode() in line for line in terminal)
                 os.killpg(process.pid, signal.SIGINT)
-                _, said = process.communicate(timeout=60)
+                _, said = process.communicate(timeout=PATIENCE_S)
         finally:
             watchdog.cancel()
             process.kill()

@@ -21,8 +21,8 @@ from tests.support import deploying_project
 from tests.support.deploying_project import ON_THE_ENDPOINT, Terminal, commands
 from tests.support.headings import says
 from tests.support.positions import by_product
-from tests.support.processes import until
 from tests.support.shards import open_shards, shards
+from tests.support.waiting import eventually
 
 PAGE = (ROOT / "docs" / "operating.md").read_text()
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
@@ -103,7 +103,7 @@ def test_the_page_reshards_a_stage_that_is_being_written_to_and_nothing_is_lost(
     assert "UPDATE_ROLLBACK_COMPLETE: Events: UpdateShardCount cannot scale up over double" in too_far.stderr
     assert says("UpdateShardCount cannot scale …", too_far.stderr)
 
-    assert until(lambda: held() == 3000), held()
+    assert eventually(lambda: held() == 3000), held()
     assert positions(dynamodb) == wanted
 
     everything = does("python -m ops tail --since 1h --limit 3000 --json")

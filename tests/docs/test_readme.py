@@ -10,21 +10,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 
 from cli.paths import ROOT
-from tests.support.processes import until
+from tests.support import make
+from tests.support.waiting import PATIENCE_S, eventually
 
 README = (ROOT / "README.md").read_text()
-
-#: The targets as they are, on the Python that runs the tests; nothing is installed by a test.
-MAKE = ("make", "--no-print-directory", "-o", ".venv/.ready", f"BIN={Path(sys.executable).parent}")
-
-#: `make test` is a make too, and what it was called with is not for these.
-OURS = {name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
 
 
 class Shown(NamedTuple):
@@ -58,7 +52,12 @@ def test_make_demo_answers_what_readme_shows() -> None:
     command = starting("make demo")
 
     ran = subprocess.run(
-        [*MAKE, *command.command.split()[1:]], cwd=ROOT, env=OURS, capture_output=True, text=True, timeout=300
+        [*make.COMMAND, *command.command.split()[1:]],
+        cwd=ROOT,
+        env=make.ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
     )
 
     assert ran.returncode == 0, ran.stderr
@@ -76,9 +75,9 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     home = tmp_path_factory.mktemp("home")
     arguments = f"ARGS=--port 0 --endpoint-port 0 --home {home}"
     process = subprocess.Popen(
-        [*MAKE, *starting("make serve").command.split()[1:], arguments],
+        [*make.COMMAND, *starting("make serve").command.split()[1:], arguments],
         cwd=ROOT,
-        env=OURS,
+        env=make.ENVIRONMENT,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
@@ -94,7 +93,7 @@ def serving(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, 2)  # Ctrl-C
     process.stdout.close()
-    process.wait(timeout=60)
+    process.wait(timeout=PATIENCE_S)
 
 
 def test_make_serve_says_where_it_is(serving: str) -> None:
@@ -111,7 +110,7 @@ def test_events_sent_as_readme_shows_are_answered_as_readme_shows(serving: str) 
     assert (sent.returncode, shape(sent.stdout)) == (0, shape(send.output)[:1])
     assert sent.stderr.splitlines() == send.output.splitlines()[1:]
     expected = json.loads(curl.output.replace("\n", ""))  # one line, broken in README to fit
-    assert until(lambda: "history" in _answer(serving) and len(_answer(serving)["history"]) == 2)
+    assert eventually(lambda: "history" in _answer(serving) and len(_answer(serving)["history"]) == 2)
     assert _timeless(_answer(serving)) == _timeless(expected)
     assert '"loss":1499.90' in _shell(curl.command, serving).stdout
 
@@ -119,13 +118,13 @@ def test_events_sent_as_readme_shows_are_answered_as_readme_shows(serving: str) 
 def test_the_claim_that_sending_again_leaves_the_history_as_it_was_holds(serving: str) -> None:
     send = starting(".venv/bin/python -m producer").command
     assert _shell(send, serving).returncode == 0
-    assert until(lambda: "history" in _answer(serving) and len(_answer(serving)["history"]) == 2)
+    assert eventually(lambda: "history" in _answer(serving) and len(_answer(serving)["history"]) == 2)
     before = _answer(serving)
 
     assert _shell(send, serving).returncode == 0
 
     # Written again, as the times say, and otherwise the same.
-    assert until(lambda: _times(_answer(serving)).isdisjoint(_times(before)))
+    assert eventually(lambda: _times(_answer(serving)).isdisjoint(_times(before)))
     assert _timeless(_answer(serving)) == _timeless(before)
 
 
@@ -144,7 +143,7 @@ def _shell(command: str, serving: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "AWS_ENDPOINT_URL": endpoint, "LIFECYCLE_STAGE": "local"},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
 

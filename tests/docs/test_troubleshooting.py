@@ -1,40 +1,90 @@
 """What docs/troubleshooting.md quotes, said by the code as it stands there.
 
-Here are those of its headings that no other test comes across; tests/docs/test_documents.py looks that there
-is one for each.
+Here are those of its headings that no other test comes across, and a look that there is one for each.
 """
 
+import ast
 import importlib.util
+import re
 import socket
-import zipfile
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
 
-from chalicelib.errors import UnfinishedBatchError
-from chalicelib.ingest import batch as ingest
-from chalicelib.stream.records import from_lambda_event
 from cli.exits import EXIT_FAILED, EXIT_UNAVAILABLE, EXIT_USAGE
+from cli.paths import ROOT
 from local import pipeline
+from local.__main__ import main as local
 from local.emulator import process
 from local.observers.counters import Stopwatch
 from local.pipeline import PipelineError, Plan
 from ops import clients
 from ops.__main__ import main as ops
-from ops.deploy import package
-from ops.deploy.change_set import Change, ChangeSet
-from ops.deploy.lambda_settings import Deployed
+from ops.deploy.lambda_settings import LambdaSettings
 from ops.output import CommandError
 from producer import send
 from producer.__main__ import main as producer
-from tests.support import faults
+from tests.support import faults, headings
 from tests.support.headings import says
-from tests.support.lambda_events import batch, wire
 
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
+
+
+#: Where texts come from that people see.
+SPEAKING = ("chalicelib", "infra", "cli", "producer", "local", "ops")
+
+
+@cache
+def said() -> list[str]:
+    """Every text in the code, with `…` for what is put in."""
+    texts = []
+    for package in SPEAKING:
+        for path in (ROOT / package).rglob("*.py"):
+            tree = ast.parse(path.read_text())
+            # A text by itself is a docstring, and an f-string's parts are told with it.
+            silent = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+            for node in ast.walk(tree):
+                if isinstance(node, ast.JoinedStr):
+                    silent |= {id(part) for part in node.values}
+                    texts.append("".join(_part(part) for part in node.values))
+                elif (
+                    isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in silent
+                ):
+                    texts.append(node.value)
+    return texts
+
+
+def _part(part: ast.expr) -> str:
+    if isinstance(part, ast.Constant):
+        return str(part.value)
+    assert isinstance(part, ast.FormattedValue)
+    return "'…'" if part.conversion == ord("r") else "…"
+
+
+def test_every_heading_in_troubleshooting_is_a_text_that_the_code_says() -> None:
+    found = re.findall(r"^## (.*)$", (ROOT / "docs" / "troubleshooting.md").read_text(), re.M)
+
+    assert len(found) > 20
+    for heading in found:
+        assert heading.startswith("`"), heading
+        assert heading.endswith("`"), heading
+        assert len(heading.replace("…", "")) > 15, heading
+        pattern = "(?s:.*)".join(re.escape(part) for part in heading.strip("`").split("…"))
+        assert any(re.search(pattern, text) for text in said()), heading
+
+
+def test_for_every_heading_in_troubleshooting_a_test_makes_the_code_say_it() -> None:
+    looked_for = {
+        headings.beginning(start)
+        for path in ROOT.glob("tests/**/test_*.py")
+        for start in re.findall(r'assert says\(\s*"([^"]+)"', path.read_text())
+    }
+
+    assert set(headings.headings()) - looked_for == set()
 
 
 @pytest.fixture
@@ -55,6 +105,18 @@ def test_a_port_that_somebody_has_taken_for_the_api(tmp_path: Path) -> None:
             pytest.fail("it runs")
 
     assert says("port … is in use; choose another for the API", str(refused.value))
+
+
+def test_shard_limits_on_an_endpoint_that_somebody_brought(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+
+    for command in (["demo"], ["serve", "--port", "0", "--home", str(tmp_path / "home")]):
+        assert local([*command, "--shard-limits"]) == EXIT_USAGE
+
+        assert says("--shard-limits: only the embedded endpoint", capsys.readouterr().err)
 
 
 def test_an_endpoint_that_does_not_get_ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -94,15 +156,9 @@ def test_credentials_that_may_not_put_records(
     assert says("…; check the credentials", capsys.readouterr().err)
 
 
-def test_options_for_a_file_without_a_file(capsys: pytest.CaptureFixture[str]) -> None:
-    assert producer(["send", "--map", "serial=sn"]) == EXIT_USAGE
-
-    assert says("--map and --format", capsys.readouterr().err)
-
-
 def test_a_stage_whose_functions_are_not_deployed(aws: str) -> None:
     with pytest.raises(CommandError) as refused:
-        Deployed(boto3.client("lambda"), "prod").configuration("process_lifecycle")
+        LambdaSettings(boto3.client("lambda"), "prod").configuration("process_lifecycle")
 
     assert says("there is no function", str(refused.value))
 
@@ -116,7 +172,7 @@ class DeployedTwice:
 
 def test_a_function_that_has_two_mappings() -> None:
     with pytest.raises(CommandError) as refused:
-        Deployed(DeployedTwice(), "prod").mapping("process_lifecycle")  # type: ignore[arg-type]
+        LambdaSettings(DeployedTwice(), "prod").mapping("process_lifecycle")  # type: ignore[arg-type]
 
     assert says("… has … event source mappings", str(refused.value))
     assert "--uuid one or other" in str(refused.value)
@@ -126,48 +182,3 @@ def test_an_endpoint_that_knows_no_saved_queries(operating: None, capsys: pytest
     assert ops(["stack", "apply", "--stage", "prod", "--yes"]) == EXIT_FAILED
 
     assert says("this endpoint cannot make all of it", capsys.readouterr().err)
-
-
-def test_a_change_that_would_lose_what_is_stored(
-    operating: None, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    change = Change(action="Modify", resource="History", type="AWS::DynamoDB::Table", replacement="True")
-    monkeypatch.setattr(ChangeSet, "propose", lambda *_: [change])
-    monkeypatch.setattr(ChangeSet, "withdraw", lambda _: None)
-
-    assert ops(["stack", "apply", "--stage", "prod", "--yes"]) == EXIT_FAILED
-
-    assert says("this would replace", capsys.readouterr().err)
-
-
-def test_a_terminal_without_a_region(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    clients.reset()
-    monkeypatch.setattr("boto3.DEFAULT_SESSION", None)  # a session remembers what it was made with
-    monkeypatch.delenv("AWS_DEFAULT_REGION")
-
-    assert ops(["tail", "--stage", "prod"]) == EXIT_UNAVAILABLE
-
-    clients.reset()
-    assert says("set AWS_DEFAULT_REGION", capsys.readouterr().err)
-
-
-def test_a_zip_without_a_requirement(tmp_path: Path) -> None:
-    with zipfile.ZipFile(tmp_path / "deployment.zip", "w") as archive:
-        archive.writestr("app.py", "")
-    (tmp_path / "requirements.txt").write_text("msgspec==0.22.0\n")
-
-    with pytest.raises(package.PackageError) as refused:
-        package.check_zip(tmp_path / "deployment.zip", tmp_path / "requirements.txt")
-
-    assert says("… lacks …", str(refused.value))
-
-
-def test_a_batch_that_a_deaf_mapping_has_to_deliver_again() -> None:
-    left = list(from_lambda_event(batch([wire()])))
-
-    with pytest.raises(UnfinishedBatchError) as refused:
-        ingest.partial_response(ingest.Outcome(records=2, unfinished=left), mapping_listens=False)
-
-    assert says("… of … records unfinished", str(refused.value))

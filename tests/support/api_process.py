@@ -11,6 +11,7 @@ from pathlib import Path
 
 from cli import stage
 from cli.paths import ROOT
+from tests.support.waiting import PATIENCE_S
 
 
 @contextmanager
@@ -34,5 +35,5 @@ def api(log: Path, overrides: Mapping[str, str] | None = None) -> Iterator[str]:
             yield url
         finally:
             child.stdin.close()  # the server ends with it
-            child.wait(timeout=30)
+            child.wait(timeout=PATIENCE_S)
             child.stdout.close()

@@ -22,13 +22,15 @@ from botocore.loaders import Loader
 
 from cli.exits import EXIT_OK
 from cli.paths import ROOT
+from tests.support import make
+from tests.support.waiting import PATIENCE_S
 
 PAGE = (ROOT / "docs" / "deploying.md").read_text()
 
 #: The page says that it goes behind each `stack apply` on the embedded endpoint.
 ON_THE_ENDPOINT = " --set Watching=off"
 
-FILES = ("app.py", "requirements.txt", "requirements-dev.txt", "constraints.txt", "Makefile", ".gitignore")
+FILES = ("app.py", *sorted(path.name for path in ROOT.glob("*.txt")), "Makefile", ".gitignore")
 FOLDERS = ("chalicelib", "cli", "infra", "local", "ops", "producer")
 
 Ran = subprocess.CompletedProcess[str]
@@ -64,9 +66,9 @@ def project(directory: Path, deployments: Path | None = None) -> Path:
     environment.mkdir()
     for path in Path(sys.prefix).iterdir():
         (environment / path.name).symlink_to(path)
-    ready = environment / ".ready"
-    ready.unlink(missing_ok=True)
-    ready.touch()  # later than the requirements: `make install` has nothing to do
+    for stamp in make.STAMPS[:2]:
+        (directory / stamp).unlink(missing_ok=True)
+        (directory / stamp).touch()  # later than the requirements: `make install` has nothing to do
     return directory
 
 
@@ -105,7 +107,7 @@ class Terminal:
                 stdin=its,
                 capture_output=True,
                 text=True,
-                timeout=120,
+                timeout=PATIENCE_S,
             )
         finally:
             os.close(its)
@@ -155,7 +157,7 @@ def asked(url: str, token: str | None = None) -> tuple[int, dict[str, Any]]:
     if token is not None:
         request.add_header("Authorization", f"Bearer {token}")
     try:
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as refused:
         return refused.code, json.load(refused)

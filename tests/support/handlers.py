@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 
@@ -41,7 +42,9 @@ def leave(event: Any, context: Any) -> None:
 
 
 def sleep(event: Any, context: Any) -> int:
-    """Sleeps for as many seconds as the event says, then returns its process id."""
+    """Makes the file that the event names, if it does, sleeps for its seconds, returns its process id."""
+    if "path" in event:
+        Path(event["path"]).touch()
     time.sleep(event["seconds"])
     return os.getpid()
 
@@ -75,11 +78,7 @@ def note(event: Any, context: Any) -> dict[str, Any]:
 
     records = event["Records"]
     data = [json.loads(base64.b64decode(record["kinesis"]["data"])) for record in records]
-    with open(os.environ["NOTES"], "a+") as notes:
-        notes.write(json.dumps({"pid": os.getpid(), "at": time.time(), "records": records}) + "\n")
-        notes.flush()
-        notes.seek(0)
-        invocations = len(notes.readlines())
+    invocations = _note({"pid": os.getpid(), "at": time.time(), "records": records})
     failures = []
     for record, datum in zip(records, data, strict=True):
         while os.path.exists(datum.get("hold", "")):
@@ -100,8 +99,7 @@ def note(event: Any, context: Any) -> dict[str, Any]:
 def note_messages(event: Any, context: Any) -> dict[str, Any]:
     """The same for SQS messages, whose body says how to fail; `{"seconds": n}` takes that long."""
     bodies = [json.loads(record["body"]) for record in event["Records"]]
-    with open(os.environ["NOTES"], "a") as notes:
-        notes.write(json.dumps({"at": time.time(), "records": event["Records"]}) + "\n")
+    _note({"at": time.time(), "records": event["Records"]})
     failures = []
     for record, body in zip(event["Records"], bodies, strict=True):
         time.sleep(body.get("seconds", 0))
@@ -111,3 +109,15 @@ def note_messages(event: Any, context: Any) -> dict[str, Any]:
         if receives <= body.get("report", 0):
             failures.append({"itemIdentifier": record["messageId"]})
     return {"batchItemFailures": failures}
+
+
+def _note(facts: dict[str, Any]) -> int:
+    """Append a line to the file NOTES, in one write since several processes do; return how many it has."""
+    path = os.environ["NOTES"]
+    file = os.open(path, os.O_WRONLY | os.O_APPEND)
+    try:
+        os.write(file, f"{json.dumps(facts)}\n".encode())
+    finally:
+        os.close(file)
+    with open(path) as notes:
+        return sum(line.endswith("\n") for line in notes)

@@ -1,6 +1,6 @@
 """The headings of docs/troubleshooting.md, for the tests in which the code says what they quote.
 
-`tests/docs/test_documents.py` looks that there is such a test for each of them.
+`tests/docs/test_troubleshooting.py` looks that there is such a test for each of them.
 """
 
 import re

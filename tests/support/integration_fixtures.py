@@ -3,6 +3,7 @@
 stream         a shard of this test's own stream, to put records into
 ops            the operators' command line, on this test's stage
 listening      a client whose event source mapping listens to partial responses
+handler        triage as its handler builds it, on this test's stage, with a clock of its own
 putter_stream  the stream that a module's tests of the producer share; each sends entries of its own
 port           an endpoint of this test's own, such as `make serve` starts: its port
 terminal       a terminal in a copy of the project, to follow the documents in
@@ -23,6 +24,7 @@ from tests.support.dead_letters import Stream
 from tests.support.deploying_project import Terminal
 from tests.support.operators import Operator
 from tests.support.put_records import STREAM
+from tests.support.triage import Handler
 
 
 @pytest.fixture
@@ -40,6 +42,15 @@ def ops(stage: str, capsys: pytest.CaptureFixture[str]) -> Iterator[Operator]:
 def listening(client: Client) -> Client:
     os.environ["LIFECYCLE_PARTIAL_RESPONSES"] = "on"
     return client
+
+
+@pytest.fixture
+def handler(stage: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Handler]:
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    handler = Handler()
+    yield handler
+    handler.dynamodb.close()
+    handler.kinesis.close()
 
 
 @pytest.fixture(scope="module")

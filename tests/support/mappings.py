@@ -9,38 +9,22 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import boto3
+import pytest
 
-from local.event_sources.batch_item_failures import Outcome
+from local.aws import client
 from local.event_sources.checkpoints import Checkpoints
+from local.event_sources.failure_destination import FailureDestination
 from local.event_sources.kinesis import KinesisMapping
-from local.event_sources.observer import Invocation, Silent
+from local.event_sources.observer import Invocation, Observer
 from local.event_sources.settings import KinesisSettings
-from local.event_sources.shard_reader import client_config
-from local.event_sources.shard_state_machine import no_backoff
+from local.event_sources.shard_runner import MappingParts
+from local.sandbox.outcome import Outcome
 from local.sandbox.pool import SandboxPool
-
-#: Long enough for any machine; a test that reaches it has failed.
-DEADLINE_S = 60.0
-
-
-def eventually(claim: Callable[[], bool], within_s: float = DEADLINE_S) -> bool:
-    """Whether the claim comes true in time."""
-    deadline = time.monotonic() + within_s
-    while not claim():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.02)
-    return True
+from tests.support.shard_machines import no_backoff
+from tests.support.waiting import eventually, whole_lines
 
 
-def pass_time(seconds: float) -> None:
-    """Return when this much more time has passed: for what must not happen meanwhile."""
-    until = time.monotonic() + seconds
-    assert eventually(lambda: time.monotonic() > until)
-
-
-class Watcher(Silent):
+class Watcher(Observer):
     """An observer that remembers."""
 
     def __init__(self) -> None:
@@ -83,9 +67,12 @@ class Rig:
         self.table = f"checkpoints-{name}"
         self.notes_path = directory / f"notes-{name}"
         self.notes_path.touch()
-        self.kinesis = boto3.client("kinesis", endpoint_url=kinesis_url, config=client_config(16))
-        self.sqs = boto3.client("sqs")
-        self.dynamodb = boto3.client("dynamodb")
+        with pytest.MonkeyPatch.context() as patched:
+            if kinesis_url is not None:
+                patched.setenv("AWS_ENDPOINT_URL_KINESIS", kinesis_url)
+            self.kinesis = client("kinesis")
+        self.sqs = client("sqs")
+        self.dynamodb = client("dynamodb")
         self.watcher = Watcher()
         self.pool = SandboxPool(
             handler="tests.support.handlers.note",
@@ -134,24 +121,23 @@ class Rig:
         clock: Callable[[], float] = time.time,
         failure_queue: str | None = None,
         poll_interval_s: float = 0.05,
-        is_eager: bool = False,
         **settings: Any,
     ) -> KinesisMapping:
         """A mapping of the stream to the function; without backoff, with partial responses."""
         mapping = KinesisMapping(
-            settings=KinesisSettings(**{"partial_responses": True, **settings}),
-            stream=self.stream,
-            function=self.function,
-            invoke=invoke or self.pool.invoke,
-            kinesis=self.kinesis,
-            sqs=self.sqs,
-            checkpoints=Checkpoints(self.dynamodb, self.table),
-            failure_queue=failure_queue or self.queue,
-            observer=self.watcher,
-            poll_interval_s=poll_interval_s,
-            is_eager=is_eager,
-            backoff=no_backoff,
-            clock=clock,
+            MappingParts(
+                settings=KinesisSettings(**{"partial_responses": True, **settings}),
+                stream=self.stream,
+                function=self.function,
+                invoke=invoke or self.pool.invoke,
+                kinesis=self.kinesis,
+                checkpoints=Checkpoints(self.dynamodb, self.table),
+                failures=FailureDestination(self.sqs, failure_queue or self.queue, clock),
+                observer=self.watcher,
+                poll_interval_s=poll_interval_s,
+                backoff=no_backoff,
+                clock=clock,
+            )
         )
         self._started.append(mapping)
         return mapping
@@ -168,7 +154,7 @@ class Rig:
 
     def notes(self) -> list[list[dict[str, Any]]]:
         """The records of each invocation, in the order in which the function noted them."""
-        return [json.loads(line)["records"] for line in self.notes_path.read_text().splitlines()]
+        return [json.loads(line)["records"] for line in whole_lines(self.notes_path)]
 
     def delivered(self) -> list[list[str]]:
         """The sequence numbers of each invocation."""
@@ -193,8 +179,8 @@ class Rig:
         with contextlib.suppress(self.kinesis.exceptions.ResourceNotFoundException):
             self.kinesis.delete_stream(StreamName=self.stream)
         self.sqs.delete_queue(QueueUrl=self.queue)
-        for client in (self.kinesis, self.sqs, self.dynamodb):
-            client.close()
+        for each in (self.kinesis, self.sqs, self.dynamodb):
+            each.close()
 
 
 @contextlib.contextmanager

@@ -1,8 +1,7 @@
 """Processes as the tests look at them: who descends from whom, who is still there."""
 
 import subprocess
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 from local.emulator import process
 
@@ -30,13 +29,3 @@ def alive(processes: Mapping[int, str]) -> dict[int, str]:
     return {
         pid: line for pid, line in now.items() if line is not None and line.split() == processes[pid].split()
     }
-
-
-def until(condition: Callable[[], bool], timeout_s: float = 60) -> bool:
-    """Whether the condition comes true in time."""
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True

@@ -11,9 +11,9 @@ import boto3
 from botocore.exceptions import ClientError
 
 from producer.entry import Entry
+from producer.limits import MAX_RECORDS
 from producer.putter import Putter
 from producer.send import client
-from producer.waiting import MAX_RECORDS
 
 STREAM = f"lifecycle-putter-{uuid.uuid4().hex[:8]}"
 

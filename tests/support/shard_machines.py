@@ -5,7 +5,6 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from local.event_sources.batch_item_failures import Ending, Outcome
 from local.event_sources.batching import StreamRecord
 from local.event_sources.settings import KinesisSettings
 from local.event_sources.shard_state_machine import (
@@ -14,14 +13,19 @@ from local.event_sources.shard_state_machine import (
     Discard,
     Invoke,
     ShardMachine,
-    no_backoff,
 )
+from local.sandbox.outcome import Ending, Outcome
 
 OK = Outcome(Ending.OK, b'{"batchItemFailures": []}', "request")
 ERROR = Outcome(Ending.ERROR, b"{}", "request")
 TIMEOUT = Outcome(Ending.TIMEOUT, b"{}", "request")
 CRASH = Outcome(Ending.CRASH, b"{}", "request")
 THROTTLED = Outcome(Ending.UNDELIVERED, b"", "request")
+
+
+def no_backoff(failures: int) -> float:
+    """Retry at once."""
+    return 0.0
 
 
 def returned(answer: Any) -> Outcome:

@@ -5,7 +5,7 @@ import random
 from dataclasses import replace
 
 from ops.planning.simulation.engine import simulate
-from ops.planning.simulation.scenario import Load, Result, Settings
+from ops.planning.simulation.scenario import OfferedLoad, Result, Settings
 
 #: A handler without chance, as fast as the deployed one.
 STEADY = Settings(handler_s=0.0135, record_s=0.0002, jitter=0.0, cold_start_s=0.0)
@@ -22,5 +22,5 @@ UNLIMITED = replace(
 )
 
 
-def ran(settings: Settings, load: Load, seed: int = 1) -> Result:
+def ran(settings: Settings, load: OfferedLoad, seed: int = 1) -> Result:
     return simulate(settings, load, random.Random(seed))

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from tests.support.waiting import PATIENCE_S
+
 #: Between two bytes.  Far below any timeout.
 PAUSE_S = 0.02
 
@@ -35,7 +37,7 @@ class Line:
     def answer(self, request: BaseHTTPRequestHandler) -> None:
         """Pass a request on, and its answer back."""
         body = request.rfile.read(int(request.headers["Content-Length"]))
-        connection = http.client.HTTPConnection(self._endpoint, timeout=30)
+        connection = http.client.HTTPConnection(self._endpoint, timeout=PATIENCE_S)
         connection.request("POST", request.path, body, dict(request.headers))
         answered = connection.getresponse()
         content = answered.read()

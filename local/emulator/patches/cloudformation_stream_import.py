@@ -1,22 +1,20 @@
 """MiniStack's CloudFormation taking a stream into a stack that it is not in: `ops stack adopt`.
 
-AWS imports streams as it imports tables and queues; MiniStack knows how for those two and not for streams,
-and says so.  Nothing happens where MiniStack has learnt it, or has changed.
+AWS imports streams as it imports tables and queues; MiniStack knows how for those two and not for streams.
 """
 
 from typing import Any
 
+from local.emulator.patches.parts import part
+
 _STREAM = "AWS::Kinesis::Stream"
 
 
-def allow(cloudformation: Any, kinesis: Any) -> None:
-    """Have this MiniStack's change sets of the type IMPORT take streams, by name."""
-    lookups: dict[str, Any] | None = _part(cloudformation, "changesets", "_IMPORT_LOOKUPS")
-    handlers: dict[str, Any] = _part(cloudformation, "provisioners", "_RESOURCE_HANDLERS") or {}
-    streams: Any = getattr(kinesis, "_streams", None)
-    handler = handlers.get(_STREAM)
-    if lookups is None or handler is None or streams is None or "import" in handler:
-        return
+def apply(changesets: Any, provisioners: Any, kinesis: Any) -> None:
+    """Have change sets of the type IMPORT take streams, by name.  Raises PatchError."""
+    lookups = part(changesets, "_IMPORT_LOOKUPS")
+    handlers = part(provisioners, "_RESOURCE_HANDLERS", _STREAM)
+    streams = part(kinesis, "_streams")
 
     def problem(name: str) -> str | None:
         if name in streams:
@@ -28,8 +26,4 @@ def allow(cloudformation: Any, kinesis: Any) -> None:
         return name, {"Arn": streams[name]["StreamARN"]}
 
     lookups[_STREAM] = (("Name",), problem)
-    handler["import"] = take
-
-
-def _part(cloudformation: Any, module: str, name: str) -> Any:
-    return getattr(getattr(cloudformation, module, None), name, None)
+    handlers["import"] = take

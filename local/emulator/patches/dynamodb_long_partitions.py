@@ -3,8 +3,7 @@
 At every Query it sorts the whole partition and evaluates the key condition on each item: with a history of
 100,000 events that takes seconds, and every other request waits.  DynamoDB goes to the place by key.  Here
 the partition's sort keys are kept in order, and the Query, which stays MiniStack's own, sees a window of
-them.  Nothing happens for indexes, short partitions, conditions of another shape, or where MiniStack has
-changed.
+them.  Nothing changes for indexes, short partitions and conditions of another shape.
 """
 
 import re
@@ -12,6 +11,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from typing import Any
+
+from local.emulator.patches.parts import part, replace
 
 #: A partition shorter than this is MiniStack's own business.
 LONG = 1_000
@@ -43,12 +44,9 @@ class _SortedKeys:
         return known[2]
 
 
-def go_by_key(dynamodb: Any) -> None:
-    """Have this MiniStack's DynamoDB answer Queries on long partitions from a window of them."""
-    query: Callable[[dict[str, Any]], Any] | None = getattr(dynamodb, "_query", None)
-    tables = getattr(dynamodb, "_tables", None)
-    if query is None or tables is None:
-        return
+def apply(dynamodb: Any) -> None:
+    """Have DynamoDB answer Queries on long partitions from a window of them.  Raises PatchError."""
+    tables = part(dynamodb, "_tables")
     whole = tables.get
     keys = _SortedKeys()
     windowed: ContextVar[Table | None] = ContextVar("windowed", default=None)
@@ -59,7 +57,8 @@ def go_by_key(dynamodb: Any) -> None:
         def get(self, name: str, default: Any = None) -> Any:
             return windowed.get() or super().get(name, default)
 
-    def query_by_key(data: dict[str, Any]) -> Any:
+    @replace(dynamodb, "_query")
+    def query_by_key(query: Callable[[Mapping[str, Any]], Any], data: Mapping[str, Any]) -> Any:
         table = whole(data.get("TableName"))
         window = _window(table, data, keys) if isinstance(table, dict) else None
         if window is None:
@@ -71,7 +70,6 @@ def go_by_key(dynamodb: Any) -> None:
             windowed.reset(token)
 
     tables.__class__ = Windowed
-    dynamodb._query = query_by_key
 
 
 def _window(table: Table, data: Mapping[str, Any], keys: _SortedKeys) -> dict[str, Bucket] | None:

@@ -1,13 +1,13 @@
 """The parts of a simulated pipeline: records on their way, what a shard takes in, what a table takes.
 
-Pure.  The only place that knows how records are aggregated: those that a shard took in between two reads are
-one chunk, a count with the times of its first and last record, spread evenly between them.  A read, a batch
-and a retry split chunks; nothing ever looks at a single record, so that a billion of them cost no more than
-their invocations do.
+Records that a shard took in between two reads are one chunk: a count with the times of the first and the
+last record, spread evenly between them.  A read, a batch and a retry split chunks; nothing looks at a single
+record, so that a billion of them cost no more than their invocations do.
 """
 
 import math
 from collections import deque
+from collections.abc import Sequence
 from typing import NamedTuple
 
 
@@ -19,22 +19,20 @@ class Chunk(NamedTuple):
     last_at: float
 
 
-class Queue:
+class ChunkQueue:
     """Chunks, oldest first."""
 
-    __slots__ = ("_chunks", "count")
-
-    def __init__(self) -> None:
-        self._chunks: deque[Chunk] = deque()
-        self.count = 0
+    def __init__(self, chunks: Sequence[Chunk] = ()) -> None:
+        self._chunks = deque(chunks)
+        self.count = sum(chunk.records for chunk in chunks)
 
     def put(self, chunk: Chunk) -> None:
-        """Put records behind the others."""
+        """Append records."""
         self._chunks.append(chunk)
         self.count += chunk.records
 
     def take(self, at_most: int) -> list[Chunk]:
-        """Take records off the front."""
+        """Remove up to `at_most` records from the front and return them."""
         taken = []
         left = min(at_most, self.count)
         self.count -= left
@@ -52,32 +50,17 @@ class Queue:
 
 
 def split(chunk: Chunk, count: int) -> tuple[Chunk, Chunk]:
-    """The first `count` records of a chunk, and the rest."""
+    """Return the first `count` records of a chunk, and the rest."""
     middle = chunk.first_at + (chunk.last_at - chunk.first_at) * count / chunk.records
     return Chunk(count, chunk.first_at, middle), Chunk(chunk.records - count, middle, chunk.last_at)
 
 
 class Inlet:
-    """The way into one shard: as much as its limit lets in, a second's worth of which may come at once.
+    """The way into one shard, up to its limit, a second's worth of which may come at once.
 
     An even flow is a fluid: what comes too fast waits at its producers and is in as soon as there is room.
-    A burst is offered request by request, and told what was refused.
+    A burst is offered request by request, and partly refused.
     """
-
-    __slots__ = (
-        "_at",
-        "_come",
-        "_first_at",
-        "_flow_ends_at",
-        "_flow_s",
-        "_handed",
-        "_last_at",
-        "_limit_s",
-        "_put",
-        "_tokens",
-        "_total",
-        "_waiting",
-    )
 
     def __init__(self, flow_s: float, flow_ends_at: float, flow_total: int, limit_s: float) -> None:
         """The flow and the limit are in records a second."""
@@ -97,7 +80,7 @@ class Inlet:
         return self._handed == self._total and not self._put
 
     def offer(self, records: int, now: float) -> int:
-        """How many of these the shard takes in now; the rest is refused."""
+        """Return how many of the records the shard takes in now; the rest is refused."""
         self._advance(now)
         taken = records if self._tokens == math.inf else min(records, int(self._tokens))
         if taken:
@@ -107,7 +90,7 @@ class Inlet:
         return taken
 
     def until(self, now: float) -> Chunk | None:
-        """What the shard has taken in since the last call; None for nothing."""
+        """Return what the shard has taken in since the last call; None for nothing."""
         self._advance(now)
         is_over = self._at >= self._flow_ends_at and self._waiting < 1e-6
         come = self._total if is_over else min(self._total, int(self._come))
@@ -125,7 +108,7 @@ class Inlet:
         self._span(now, self._flow_s if self._at < self._flow_ends_at else 0.0)
 
     def _span(self, ends_at: float, flow_s: float) -> None:
-        """Go on to a moment up to which the flow stays the same."""
+        """Advance to a moment up to which the flow stays the same."""
         length = ends_at - self._at
         if length <= 0:
             return
@@ -151,23 +134,21 @@ class Inlet:
 
 
 class Table:
-    """DynamoDB's write capacity: so many units a second, and what was saved up.
+    """DynamoDB's write capacity: units per second, and those that were saved up.
 
-    Keys are taken to spread evenly over its partitions.  An item needs its units at one moment: what is left
-    of them stays with the table until it is enough for a whole one.
+    Keys are taken to spread evenly over its partitions.  An item needs its units at one moment: a remainder
+    stays with the table until it is enough for a whole item.
     """
 
-    __slots__ = ("_at", "_capacity", "_tokens", "_units_s")
-
     def __init__(self, units_s: float, saved_s: float) -> None:
-        """`saved_s` is how many seconds' worth may be saved up: 1 on demand, 300 provisioned."""
+        """`saved_s` is the seconds' worth that may be saved up: 1 on demand, 300 provisioned."""
         self._units_s = units_s
         self._capacity = units_s * max(1.0, saved_s)
         self._tokens = self._capacity
         self._at = 0.0
 
     def take(self, items: int, units_each: int, now: float) -> int:
-        """As many of these items as there are units for at this moment."""
+        """Return how many of the items there are units for at this moment."""
         if self._units_s == math.inf:
             return items
         self._tokens = min(self._capacity, self._tokens + (now - self._at) * self._units_s)

@@ -1,11 +1,11 @@
-"""What a simulated run remembers of itself, in little memory however long it is."""
+"""The course of a simulated run over time, and its latencies, in little memory however long it is."""
 
 import math
 from typing import NamedTuple
 
 
 class Moment(NamedTuple):
-    """What a stretch of the run was like."""
+    """A stretch of the run, named by its end."""
 
     at: float
     iterator_age_s: float  # the largest
@@ -33,7 +33,7 @@ class Timeline:
         throttles: int = 0,
         given_up: int = 0,
     ) -> None:
-        """Remember what happened then."""
+        """Add what happened at a moment."""
         index = int(at / self.width_s)
         while index >= self._size:
             self._halve()
@@ -46,7 +46,7 @@ class Timeline:
             into[position] += count
 
     def moments(self) -> list[Moment]:
-        """The stretches, each named by its end."""
+        """Return the stretches in order."""
         return [
             Moment((index + 1) * self.width_s, each[0], *map(int, each[1:]))
             for index, each in enumerate(self._bins)
@@ -76,13 +76,13 @@ class Histogram:
         self._count = 0
 
     def add(self, seconds: float, count: int) -> None:
-        """Count so many of that duration."""
+        """Add `count` durations of `seconds`."""
         bucket = math.ceil(math.log(max(seconds, self._FIRST_S) / self._FIRST_S, self._GROWTH))
         self._buckets[bucket] = self._buckets.get(bucket, 0) + count
         self._count += count
 
     def percentile(self, rank: float) -> float | None:
-        """The duration that `rank` percent do not exceed; None without any."""
+        """Return the duration that `rank` percent do not exceed; None without any."""
         left = math.ceil(self._count * rank / 100)
         for bucket in sorted(self._buckets):
             left -= self._buckets[bucket]

@@ -1,16 +1,16 @@
-"""How a simulated run is told: as JSON with everything, or as two tables for people."""
+"""A simulated run as JSON with everything, as two tables, and as a plot over time."""
 
 import math
 from dataclasses import asdict
 from typing import Any
 
-from ops.output import table, tell
-from ops.planning.simulation.plot import backlog
-from ops.planning.simulation.scenario import Load, Result, Settings
+from ops.output import counted, print_line, print_table
+from ops.planning.simulation import svg
+from ops.planning.simulation.scenario import OfferedLoad, Result, Settings
 
 
-def as_json(load: Load, settings: Settings, result: Result) -> dict[str, Any]:
-    """Everything, the timeline included; seconds with milliseconds, a limit that is none as null."""
+def as_json(load: OfferedLoad, settings: Settings, result: Result) -> dict[str, Any]:
+    """Return everything, the timeline included; seconds with milliseconds, infinity as null."""
     answer = {
         "load": asdict(load),
         "settings": asdict(settings),
@@ -24,8 +24,8 @@ def as_json(load: Load, settings: Settings, result: Result) -> dict[str, Any]:
     return rounded
 
 
-def tell_run(load: Load, result: Result) -> None:
-    """The figures, and ten moments of the run."""
+def print_run(load: OfferedLoad, result: Result) -> None:
+    """Print the figures, and ten moments of the run."""
 
     def seconds(value: float | None) -> str:
         return "" if value is None else f"{value:,.1f} s"
@@ -51,11 +51,11 @@ def tell_run(load: Load, result: Result) -> None:
         ("rejected by the producer", f"{result.rejected:,}"),
         ("dead letters", f"{result.dead_lettered:,}"),
     ]
-    table(("what", "how much"), [row for row in rows if row[1]])
-    tell("")
+    print_table(("figure", "value"), [row for row in rows if row[1]])
+    print_line("")
     steps = result.timeline[:: max(1, math.ceil(len(result.timeline) / 10))]
     left = dict(backlog(load, result))
-    table(
+    print_table(
         ("after", "not stored yet", "iterator age", "invocations", "throttled writes"),
         [
             (
@@ -68,6 +68,34 @@ def tell_run(load: Load, result: Result) -> None:
             for moment in steps
         ],
     )
+
+
+def plot(load: OfferedLoad, settings: Settings, result: Result) -> str:
+    """Return the run over time as SVG: what waits, how old it gets, what is stored, what is throttled."""
+    timeline = result.timeline
+    width_s = timeline[0].at if timeline else 1.0
+    return svg.line_plot(
+        f"{counted(result.events, 'event')}, {counted(settings.shards, 'shard')}, "
+        f"{counted(settings.parallelization, 'lane')} each, batches of {settings.batch_size}",
+        [
+            svg.Panel("events offered and not stored yet", backlog(load, result)),
+            svg.Panel("iterator age in seconds", [(each.at, each.iterator_age_s) for each in timeline]),
+            svg.Panel("events stored a second", [(each.at, each.stored / width_s) for each in timeline]),
+            svg.Panel(
+                "write requests throttled a second",
+                [(each.at, each.throttles / width_s) for each in timeline],
+            ),
+        ],
+    )
+
+
+def backlog(load: OfferedLoad, result: Result) -> list[tuple[float, int]]:
+    """Return the events offered and neither stored nor given up, at the end of each stretch."""
+    left, done = [], 0
+    for moment in result.timeline:
+        done += moment.stored + moment.given_up
+        left.append((moment.at, max(0, load.offered_by(moment.at) - done)))
+    return left
 
 
 def _rounded(value: Any) -> Any:

@@ -1,20 +1,22 @@
-"""Our producer as a simulation sees it: requests in flight, refusals, backoff, a window of what is refused.
+"""The producer of a simulated burst: requests in flight, refusals, backoff, a window of what is refused.
 
-Pure.  Rules and numbers are those of `producer/putter.py` and `waiting.py`, told again here because importing
-the first needs botocore; a test compares them.
+The rules are those of `producer/putter.py` and `producer/waiting.py`.
 """
 
 import heapq
 import random
 
-MAX_RECORDS = 500
-MAX_REQUEST_BYTES = 10 * 1024 * 1024
-READ_AHEAD_BYTES = 4 * MAX_REQUEST_BYTES
-IN_FLIGHT = 4
-ATTEMPTS = 40
-BACKOFF_S, BACKOFF_LIMIT_S = 0.1, 5.0
+from ops.planning.capacity import records_per_request
+from producer.limits import (
+    ATTEMPTS,
+    BACKOFF_LIMIT_S,
+    BACKOFF_S,
+    IN_FLIGHT,
+    MAX_RECORDS,
+    READ_AHEAD_BYTES,
+)
 
-#: Records refused together are spread over so many pauses, as if each had drawn its own.
+#: Pauses over which records refused together are spread, as if each had drawn its own.
 _PAUSES = 4
 
 
@@ -29,34 +31,22 @@ class Portion:
         self.attempts = attempts  # made already
 
 
-def records_a_request(record_bytes: int) -> int:
-    """Records of this size, their keys included, that go with one request."""
-    return max(1, min(MAX_RECORDS, MAX_REQUEST_BYTES // record_bytes))
-
-
-def records_held(record_bytes: int) -> int:
-    """Records of this size that one producer has under way and refused, at most."""
-    return max(1, min(MAX_RECORDS, READ_AHEAD_BYTES // record_bytes))
-
-
-class Producer:
-    """What is left of a burst to put.  Several producers are one with larger requests."""
+class BurstProducer:
+    """What of a burst is still to be put.  Several producers count as one with larger requests."""
 
     def __init__(self, records: list[int], record_bytes: int, producers: int, rng: random.Random) -> None:
-        """`records` of this size are to be put, by shard."""
+        """`records` is by shard, `record_bytes` the size of each."""
         self._unsent = list(records)
         self._unsent_total = sum(records)
-        self._request = records_a_request(record_bytes) * producers
-        self._most_refused = MAX_RECORDS * producers
-        self._most_held = max(1, READ_AHEAD_BYTES // record_bytes) * producers
+        self._request = records_per_request(record_bytes) * producers
+        self._max_refused = MAX_RECORDS * producers
+        self._max_held = max(1, READ_AHEAD_BYTES // record_bytes) * producers
         self._held = 0  # in flight or refused
         self._rng = rng
         self._refused: list[tuple[float, int, Portion]] = []  # heap by when to try again
         self._refused_records = 0
         self._ticket = 0
         self.in_flight = 0
-        self.refusals = 0
-        self.rejected = 0
 
     @property
     def is_done(self) -> bool:
@@ -65,11 +55,11 @@ class Producer:
 
     @property
     def next_due(self) -> float | None:
-        """When the next refused record may be tried again."""
+        """When the next refused record may be tried again; None without one."""
         return self._refused[0][0] if self._refused else None
 
     def request(self, now: float) -> list[Portion] | None:
-        """The next request, what was refused first; None when there is nothing to send or no room."""
+        """Return the next request, refused records first; None without a record or room for a request."""
         if self.in_flight == IN_FLIGHT:
             return None
         portions: list[Portion] = []
@@ -84,36 +74,34 @@ class Producer:
             self._refused_records -= portion.records
             portions.append(portion)
         # A stream that refuses much is not given more.
-        room = min(left, self._most_held - self._held)
-        if room > 0 and self._unsent_total and self._refused_records < self._most_refused:
+        room = min(left, self._max_held - self._held)
+        if room > 0 and self._unsent_total and self._refused_records < self._max_refused:
             portions += self._fresh(room)
         if not portions:
             return None
         self.in_flight += 1
         return portions
 
-    def answered(self, portion: Portion, refused: int, now: float) -> int:
-        """So many of a portion were refused; says how many of them are not tried again."""
+    def answer(self, portion: Portion, refused: int, now: float) -> int:
+        """Take in how many records of a portion were refused; return how many are not tried again."""
         self._held -= portion.records - refused
         if not refused:
             return 0
         attempts = portion.attempts + 1
-        self.refusals += refused
         if attempts >= ATTEMPTS:
             self._held -= refused
-            self.rejected += refused
             return refused
         self._refused_records += refused
-        longest_s = min(BACKOFF_LIMIT_S, BACKOFF_S * 2**attempts)
+        max_pause_s = min(BACKOFF_LIMIT_S, BACKOFF_S * 2**attempts)
         for index in range(min(_PAUSES, refused)):
             share = refused // _PAUSES + (index < refused % _PAUSES)
             self._ticket += 1
-            due = now + self._rng.random() * longest_s
+            due = now + self._rng.random() * max_pause_s
             heapq.heappush(self._refused, (due, self._ticket, Portion(portion.shard, share, attempts)))
         return 0
 
     def _fresh(self, left: int) -> list[Portion]:
-        """Records that were not tried yet, to every shard as many as it still gets of the whole."""
+        """Return untried records, each shard's part as large as its share of those that are left."""
         total = self._unsent_total
         wanted = min(left, total)
         portions = []

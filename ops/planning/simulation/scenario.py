@@ -1,7 +1,4 @@
-"""What is simulated, and what comes out: the pipeline's settings, the load, the figures.
-
-The only place that knows which settings can never finish, and how a load spreads over shards and time.
-"""
+"""What is simulated and what results: the pipeline's settings, the offered load, the figures."""
 
 import math
 import random
@@ -10,12 +7,12 @@ from dataclasses import dataclass
 
 from ops.planning import capacity
 from ops.planning.simulation.figures import Moment
-from ops.planning.simulation.producer import IN_FLIGHT, records_a_request
+from producer.limits import IN_FLIGHT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The pipeline.  Seconds, records and units; infinity lifts a limit."""
+    """The pipeline, in seconds, records and units; infinity lifts a limit."""
 
     shards: int = 4
     shard_records_s: float = capacity.SHARD_IN_RECORDS_S
@@ -27,13 +24,13 @@ class Settings:
     window_s: float = 0.0
     parallelization: int = 1
     retry_attempts: int = 3
-    handler_s: float = 0.0  # an invocation, beside its records
-    record_s: float = 0.0  # each of its records
-    jitter: float = 0.1  # an invocation takes so much longer or shorter
+    handler_s: float = 0.0  # duration of an invocation, without its records
+    record_s: float = 0.0  # duration of each of its records
+    jitter: float = 0.1  # share by which the duration varies up and down
     cold_start_s: float = 0.0
     timeout_s: float = 60.0
     failing: float = 0.0  # share of invocations that crash
-    concurrency: int = capacity.QUOTA_CONCURRENCY  # invocations at once, all shards together
+    concurrency: int = capacity.QUOTA_CONCURRENCY  # of all shards together
     write_units_s: float = capacity.NEW_TABLE_WRITE_UNITS_S
     saved_s: float = 1.0  # unused write capacity that may be saved up: 300 for a provisioned table
 
@@ -51,19 +48,19 @@ class Settings:
         if not 0 <= self.failing < 1 or not 0 <= self.jitter < 1:
             raise ValueError("failing and jitter are shares from 0 to below 1")
 
-    def require_room_for(self, load: "Load") -> None:
-        """Raises ValueError for a table that never has the units of one event together."""
+    def require_room_for(self, load: "OfferedLoad") -> None:
+        """Raise ValueError for a table that never has the units of one event together."""
         units = capacity.write_units(load.event_bytes)
-        most = self.write_units_s * max(1.0, self.saved_s)
-        if units > most:
+        max_units = self.write_units_s * max(1.0, self.saved_s)
+        if units > max_units:
             raise ValueError(
                 f"an event of {load.event_bytes:,} bytes needs {units} write units at once, the table never "
-                f"has more than {most:g}"
+                f"has more than {max_units:g}"
             )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class OfferedLoad:
     """What producers offer: an even flow, and a burst on top of it."""
 
     events_s: float = 0.0
@@ -71,52 +68,52 @@ class Load:
     burst: int = 0
     burst_at: float = 0.0
     producers: int = 1  # that put the burst
-    put_s: float = 0.04  # what one of their requests takes
+    put_s: float = 0.04  # duration of one of their requests
     event_bytes: int = 972
-    events_a_record: int = 1  # KPL aggregation; the last record is full, too
+    events_per_record: int = 1  # KPL aggregation; the last record is full, too
     keys: int | None = None  # products, each on one shard; None spreads evenly
 
     @property
     def record_bytes(self) -> int:
         """A record with its key."""
-        return capacity.packed(self.event_bytes, self.events_a_record).record_bytes
+        return capacity.packed(self.event_bytes, self.events_per_record).record_bytes
 
     @property
     def burst_records(self) -> int:
         """Records that carry the burst."""
-        return math.ceil(self.burst / self.events_a_record)
+        return math.ceil(self.burst / self.events_per_record)
 
     @property
     def flow_records(self) -> int:
         """Records that carry the even flow."""
-        return round(self.events_s * self.seconds / self.events_a_record)
+        return round(self.events_s * self.seconds / self.events_per_record)
 
     @property
     def events(self) -> int:
-        """How many in all, in whole records."""
-        return (self.flow_records + self.burst_records) * self.events_a_record
+        """All events, in whole records."""
+        return (self.flow_records + self.burst_records) * self.events_per_record
 
     @property
     def producers_s(self) -> float:
         """Records a second that the producers of a burst put when nothing is refused."""
-        records = records_a_request(self.record_bytes)
+        records = capacity.records_per_request(self.record_bytes)
         return self.producers * IN_FLIGHT * records / self.put_s
 
     def offered_by(self, at: float) -> int:
-        """How many producers had, or could have put, at that moment."""
-        of_burst = self.burst_records * self.events_a_record if at >= self.burst_at else 0
+        """Return the events that producers had put by then, or could have."""
+        of_burst = self.burst_records * self.events_per_record if at >= self.burst_at else 0
         return min(self.events, round(self.events_s * min(self.seconds, at)) + of_burst)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of a load.  Times are seconds from the start."""
+    """The figures of a run.  Times are seconds from the start."""
 
     events: int
     stored: int
     dead_lettered: int
     rejected: int  # refused by the stream until the producer gave up
-    drained_s: float  # the last event had its place
+    drained_s: float  # until the last event was stored, rejected or dead-lettered
     burst_stored_s: float | None  # from the burst's begin until all is done that came no later than its last
     iterator_age_s: float  # the largest
     latency_s: dict[str, float | None]  # from the stream to the table: p50, p95, p99
@@ -141,7 +138,7 @@ class Result:
 
 
 def weights(shards: int, keys: int | None, rng: random.Random) -> list[int]:
-    """How the events spread over shards: equally, or by keys that each have one shard."""
+    """Return how events spread over shards: equally, or by keys that each have one shard."""
     if keys is None:
         return [1] * shards
     drawn = [0] * shards
@@ -151,7 +148,7 @@ def weights(shards: int, keys: int | None, rng: random.Random) -> list[int]:
 
 
 def divided(total: int, weights: Sequence[int]) -> list[int]:
-    """So many in parts of these weights, whole numbers that add up."""
+    """Divide `total` into whole numbers by weight that add up to it."""
     whole, parts, given, seen = sum(weights), [], 0, 0
     for weight in weights:
         seen += weight

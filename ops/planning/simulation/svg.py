@@ -1,7 +1,7 @@
-"""Line plots as SVG text, one panel above the other over the same time.
+"""Charts as SVG text: line plots over time, one panel above the other, and horizontal bars.
 
-The only place that writes SVG.  Small on purpose: nothing among the requirements draws, and a plotting
-library would weigh more than the rest of the project.
+Small on purpose: nothing among the requirements draws, and a plotting library would weigh more than the rest
+of the project.
 """
 
 import math
@@ -12,6 +12,8 @@ from xml.sax.saxutils import escape
 WIDTH, PANEL_HEIGHT = 820, 190
 _LEFT, _RIGHT, _TOP, _BOTTOM, _TITLE = 86, 18, 26, 30, 30
 
+_BAR_HEIGHT, _BARS_LEFT, _BARS_RIGHT, _BARS_TOP = 22, 210, 90, 44
+
 
 class Panel(NamedTuple):
     """One curve: its name, and points of (seconds, value) in order of time."""
@@ -20,25 +22,44 @@ class Panel(NamedTuple):
     points: Sequence[tuple[float, float]]
 
 
-def plot(title: str, panels: Sequence[Panel]) -> str:
-    """An SVG document of these panels.  Values are finite and not negative."""
-    height = _TITLE + len(panels) * PANEL_HEIGHT
-    longest = max((point[0] for panel in panels for point in panel.points), default=0.0)
-    ticks_s = ticks(longest)
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
-        f'viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="12">',
-        f"<title>{escape(title)}</title>",
-        f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
-        f'<text x="{_LEFT}" y="20" font-size="14" font-weight="bold">{escape(title)}</text>',
-    ]
+class ChartBar(NamedTuple):
+    """One bar: its name, its value above 0, the text beside it, and whether it stands out."""
+
+    name: str
+    value: float
+    label: str
+    is_highlighted: bool
+
+
+def line_plot(title: str, panels: Sequence[Panel]) -> str:
+    """Return an SVG document of these panels.  Values are finite and not negative."""
+    ticks_s = ticks(max((point[0] for panel in panels for point in panel.points), default=0.0))
+    parts: list[str] = []
     for number, panel in enumerate(panels):
         parts += _panel(panel, _TITLE + number * PANEL_HEIGHT, ticks_s)
-    return "\n".join([*parts, "</svg>", ""])
+    return _document(title, _LEFT, _TITLE + len(panels) * PANEL_HEIGHT, parts)
+
+
+def bar_chart(title: str, bars: Sequence[ChartBar]) -> str:
+    """Return an SVG document of these bars on a logarithmic scale."""
+    smallest = 10 ** math.floor(math.log10(min(bar.value for bar in bars)) - 0.3)
+    decades = math.log10(max(bar.value for bar in bars) / smallest)
+    parts = []
+    for number, bar in enumerate(bars):
+        y = _BARS_TOP + _BAR_HEIGHT * number
+        length = (WIDTH - _BARS_LEFT - _BARS_RIGHT) * math.log10(bar.value / smallest) / decades
+        colour = "#1f6f54" if bar.is_highlighted else "#b8b8b8"
+        parts += [
+            f'<text x="{_BARS_LEFT - 8}" y="{y + 13}" text-anchor="end">{escape(bar.name)}</text>',
+            f'<rect x="{_BARS_LEFT}" y="{y}" width="{length:.1f}" height="{_BAR_HEIGHT - 6}" '
+            f'fill="{colour}"/>',
+            f'<text x="{_BARS_LEFT + length + 6:.1f}" y="{y + 13}">{escape(bar.label)}</text>',
+        ]
+    return _document(f"{title} (logarithmic)", 12, _BARS_TOP + _BAR_HEIGHT * len(bars) + 12, parts)
 
 
 def ticks(largest: float, at_most: int = 6) -> list[float]:
-    """Round numbers from 0 to at least `largest`, in steps of 1, 2 or 5 times a power of ten."""
+    """Return round numbers from 0 to at least `largest`, in steps of 1, 2 or 5 times a power of ten."""
     if largest < 1e-9:
         return [0.0, 1.0]
     power = 10.0 ** math.floor(math.log10(largest / at_most))
@@ -47,6 +68,21 @@ def ticks(largest: float, at_most: int = 6) -> list[float]:
     )
     count = math.ceil(largest / step - 1e-9)
     return [step * index for index in range(count + 1)]
+
+
+def _document(title: str, title_x: int, height: int, parts: Sequence[str]) -> str:
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" '
+            f'viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="12">',
+            f"<title>{escape(title)}</title>",
+            f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
+            f'<text x="{title_x}" y="20" font-size="14" font-weight="bold">{escape(title)}</text>',
+            *parts,
+            "</svg>",
+            "",
+        ]
+    )
 
 
 def _panel(panel: Panel, top: float, ticks_s: Sequence[float]) -> list[str]:

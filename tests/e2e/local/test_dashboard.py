@@ -16,6 +16,7 @@ import pytest
 
 from cli.paths import ROOT
 from local.emulator import process as endpoints
+from tests.support.waiting import PATIENCE_S
 
 
 class Terminal:
@@ -38,7 +39,7 @@ class Terminal:
         )
         os.close(theirs)
 
-    def until(self, pattern: str, timeout_s: float = 60) -> str:
+    def until(self, pattern: str, timeout_s: float = PATIENCE_S) -> str:
         """What the pattern's group matched, once it is on the screen."""
         deadline = time.monotonic() + timeout_s
         while (found := re.findall(pattern, self.seen)) == []:
@@ -56,7 +57,7 @@ class Terminal:
     def close(self) -> None:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
-            self.process.wait(timeout=60)
+            self.process.wait(timeout=PATIENCE_S)
         os.close(self._ours)
 
 
@@ -82,13 +83,13 @@ def test_events_a_poison_record_and_a_lookup_show_on_the_dashboard(terminal: Ter
     assert sent.returncode == 0, sent.stderr
     terminal.until(r"in +(51) +[0-9,]+/s")
     terminal.until(r"stored +(50) +[0-9,]+/s")
-    with urllib.request.urlopen(f"{api}/products/{sent.stderr.split()[-1]}", timeout=30) as answer:
+    with urllib.request.urlopen(f"{api}/products/{sent.stderr.split()[-1]}", timeout=PATIENCE_S) as answer:
         assert answer.status == 200
     terminal.until(r"quarantine +1 +open, (1) since the start")
     terminal.until(r"API +(1) +[0-9.]+/s")
     terminal.process.send_signal(signal.SIGINT)
     terminal.until("stopped")
-    assert terminal.process.wait(timeout=60) == 0
+    assert terminal.process.wait(timeout=PATIENCE_S) == 0
     assert "Traceback" not in terminal.seen
 
 
@@ -103,5 +104,5 @@ def test_when_the_endpoint_dies_the_dashboard_ends_with_what_is_lost(
     os.kill(running.pid, signal.SIGKILL)
 
     terminal.until(r"error: the AWS endpoint at (http://[0-9.:]+) is gone; what was put since")
-    assert terminal.process.wait(timeout=60) == 3
+    assert terminal.process.wait(timeout=PATIENCE_S) == 3
     assert "Traceback" not in terminal.seen

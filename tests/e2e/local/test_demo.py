@@ -15,7 +15,8 @@ import pytest
 from chalicelib import settings
 from cli.paths import ROOT
 from tests.support.headings import says
-from tests.support.processes import alive, command_lines, until
+from tests.support.processes import alive, command_lines
+from tests.support.waiting import PATIENCE_S, eventually
 
 RECORDED = ROOT.parent / "shared" / "data" / "recorded-events.ndjson"
 
@@ -32,7 +33,7 @@ def demo(*options: str, environment: dict[str, str] | None = None) -> subprocess
         env={**os.environ, **(environment or {})},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_S,
     )
 
 
@@ -117,11 +118,11 @@ def test_ctrl_c_ends_everything_it_started_with_a_word_about_how_far_it_got() ->
         text=True,
     )
     # The mapping's sandboxes start with the first records.
-    assert until(lambda: "local.sandbox.pool" in " ".join(command_lines(process.pid).values()))
+    assert eventually(lambda: "local.sandbox.worker" in " ".join(command_lines(process.pid).values()))
     started = command_lines(process.pid)
 
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE_S)
 
     assert process.returncode == 130
     assert out == ""
@@ -200,11 +201,13 @@ def test_when_the_endpoint_dies_the_demo_does_not_wait_for_what_cannot_come(tmp_
         text=True,
     )
     try:
-        assert until(lambda: any("outage" in path.read_text() for path in tmp_path.glob("*/faults/tally")))
+        assert eventually(
+            lambda: any("outage" in path.read_text() for path in tmp_path.glob("*/faults/tally"))
+        )
         processes = command_lines(process.pid)
-        [endpoint] = [pid for pid, command in processes.items() if "local.emulator.__main__" in command]
+        [endpoint] = [pid for pid, command in processes.items() if "-m local.emulator " in f"{command} "]
         os.kill(endpoint, signal.SIGKILL)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=PATIENCE_S)
     finally:
         process.kill()
         process.communicate()

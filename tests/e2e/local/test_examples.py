@@ -17,6 +17,7 @@ import pytest
 from cli.exits import EXIT_OK
 from cli.paths import ROOT
 from local.__main__ import EXAMPLES
+from tests.support.waiting import PATIENCE_S
 
 COMMANDS = [line.strip() for line in EXAMPLES.splitlines() if line.strip().startswith("python -m local")]
 
@@ -55,7 +56,7 @@ def start(command: str, home: Path) -> "subprocess.Popen[str]":
 
 @pytest.mark.parametrize("command", [each for each in COMMANDS if " demo" in each])
 def test_an_example_that_runs_by_itself_finds_everything(command: str, home: Path) -> None:
-    out, err = start(command, home).communicate(timeout=300)
+    out, err = start(command, home).communicate(timeout=PATIENCE_S)
 
     if "--json" in command:
         assert json.loads(out.splitlines()[-1])["missing"] == 0, err
@@ -73,10 +74,10 @@ def test_an_example_that_serves_does_so_until_ctrl_c_and_reset_forgets_it(home: 
         assert serving.stdout is not None
         assert any("stop with Ctrl-C" in line for line in serving.stdout)
         serving.send_signal(signal.SIGINT)
-        _, err = serving.communicate(timeout=60)
+        _, err = serving.communicate(timeout=PATIENCE_S)
         assert serving.returncode == EXIT_OK, err
     for command in resets:
         resetting = start(command, home)
-        out, err = resetting.communicate(timeout=60)
+        out, err = resetting.communicate(timeout=PATIENCE_S)
         assert resetting.returncode == EXIT_OK, err
         assert str(home) in out + err

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +11,7 @@ import pytest
 
 from cli.exits import EXIT_FAILED, EXIT_OK
 from cli.paths import ROOT
-from local.commands.demo_failures import OUTAGE_EVENTS
-
-#: On one line: where the text breaks is nobody's concern.
-DESIGN = " ".join((ROOT / "docs" / "design.md").read_text().split())
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +26,7 @@ def local(*options: str) -> tuple[int, dict[str, Any], str]:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=PATIENCE_S,
     )
     return ran.returncode, json.loads(ran.stdout.splitlines()[-1]), ran.stderr
 
@@ -87,28 +83,10 @@ def test_the_story_of_a_failure_ends_with_nothing_missing() -> None:
     assert code == EXIT_OK, said
     assert (figures["missing"], figures["unexpected"]) == (0, 0)
     assert figures["queryable"] == figures["produced"]
-    assert said_in_design(r"a batch of {} is halved {} times and {} record dead-lettered") == [
-        figures["bisected_from"],
-        figures["bisects"],
-        figures["dead_letter_messages"],
-    ]
+    assert (figures["bisected_from"], figures["bisects"], figures["dead_letter_messages"]) == (200, 8, 1)
     assert figures["triaged"]["handler_error"] == 1
     assert (figures["quarantined"], figures["redriven"]) == (2, 1)
     # During the outage requests and invocations follow time, not records.
-    assert said_in_design(r"does not answer for {} seconds while {} events arrive") == [
-        figures["outage_seconds"],
-        OUTAGE_EVENTS,
-    ]
-    requests, invocations = said_in_design(
-        r"fewer than {} requests go unanswered, fewer than {} invocations are made, none of them fails"
-    )
-    assert 0 < figures["outage_requests_unanswered"] < requests
-    assert figures["outage_invocations"] < invocations
+    assert 0 < figures["outage_requests_unanswered"] < 200
+    assert figures["outage_invocations"] < 100
     assert figures["outage_failed_invocations"] == 0
-
-
-def said_in_design(sentence: str) -> list[int]:
-    """The numbers that stand in docs/design.md where this sentence has `{}`."""
-    found = re.search(sentence.replace("{}", r"([\d,]+)"), DESIGN)
-    assert found, sentence
-    return [int(number.replace(",", "")) for number in found.groups()]

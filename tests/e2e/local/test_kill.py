@@ -19,8 +19,9 @@ from cli.paths import ROOT
 from local.commands.audit import Produced, audit
 from local.emulator import process
 from producer.lives import lives
-from tests.support.processes import alive, command_lines, until
+from tests.support.processes import alive, command_lines
 from tests.support.serve_process import Served
+from tests.support.waiting import PATIENCE_S, eventually
 
 EVENTS, PRODUCTS, SEED = 20_000, 400, 5
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
@@ -46,24 +47,24 @@ def test_sigkill_of_everything_but_the_endpoint_in_the_middle_of_20000_events_lo
     assert kept.pid is not None
     stored = Stored(first.endpoint)
     sending = producer(first.endpoint)
-    assert until(lambda: stored.count() > EVENTS // 10)
+    assert eventually(lambda: stored.count() > EVENTS // 10)
     ours = command_lines(first.process.pid)
     del ours[kept.pid]
-    assert any("local.sandbox.pool" in line for line in ours.values())
+    assert any("local.sandbox.worker" in line for line in ours.values())
     assert any("local.api_server" in line for line in ours.values())
 
     for pid in ours:
         os.kill(pid, signal.SIGKILL)
     first.process.communicate()
-    assert until(lambda: alive(ours) == {})
-    assert sending.wait(timeout=120) == 0  # the stream is AWS's: it takes events while we are dead
+    assert eventually(lambda: alive(ours) == {})
+    assert sending.wait(timeout=PATIENCE_S) == 0  # the stream is AWS's: it takes events while we are dead
     at_the_kill = stored.count()
     assert at_the_kill < EVENTS
 
     second = Served(home)
     try:
         assert second.endpoint == first.endpoint
-        assert until(lambda: stored.count() >= EVENTS, timeout_s=120)
+        assert eventually(lambda: stored.count() >= EVENTS)
         produced = Produced()
         for data in lives(EVENTS, PRODUCTS, SEED, NOW):
             produced.event(data)
@@ -73,7 +74,7 @@ def test_sigkill_of_everything_but_the_endpoint_in_the_middle_of_20000_events_lo
     finally:
         stored.close()
         second.process.send_signal(signal.SIGINT)
-        second.process.communicate(timeout=120)
+        second.process.communicate(timeout=PATIENCE_S)
 
 
 class Stored:

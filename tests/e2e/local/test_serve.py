@@ -18,8 +18,9 @@ from local.emulator import process
 from producer.lives import lives
 from tests.support.headings import says
 from tests.support.positions import by_product
-from tests.support.processes import alive, command_lines, until
+from tests.support.processes import alive, command_lines
 from tests.support.serve_process import Served
+from tests.support.waiting import PATIENCE_S, eventually
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 
@@ -54,13 +55,13 @@ class Serving(Served):
     def end(self, number: int) -> tuple[int, str]:
         """Its exit code after a signal, and what it had said on standard error."""
         self.process.send_signal(number)
-        _, said = self.process.communicate(timeout=60)
+        _, said = self.process.communicate(timeout=PATIENCE_S)
         return self.process.returncode, said
 
 
 def get(url: str) -> tuple[int, Any]:
     host, _, path = url.removeprefix("http://").partition("/")
-    connection = http.client.HTTPConnection(host, timeout=30)
+    connection = http.client.HTTPConnection(host, timeout=PATIENCE_S)
     try:
         connection.request("GET", f"/{path}")
         response = connection.getresponse()
@@ -95,7 +96,7 @@ def serve(home: Path) -> Iterator[Serve]:
 def test_ctrl_c_ends_everything_it_started_and_state_survives(serve: Serve, home: Path) -> None:
     first = serve()
     first.send(200, seed=1)
-    assert until(lambda: first.has_all(200, seed=1))
+    assert eventually(lambda: first.has_all(200, seed=1))
     processes = command_lines(first.process.pid)
     assert len(processes) > 3  # the API, the endpoint, at least one sandbox
 
@@ -108,7 +109,7 @@ def test_ctrl_c_ends_everything_it_started_and_state_survives(serve: Serve, home
     second = serve()
     assert second.has_all(200, seed=1)
     second.send(200, seed=2)  # what comes after the restart is read from where the first run stopped
-    assert until(lambda: second.has_all(200, seed=2))
+    assert eventually(lambda: second.has_all(200, seed=2))
     code, said = second.end(signal.SIGTERM)
     assert (code, "Traceback" in said) == (0, False)
 
@@ -126,13 +127,13 @@ def test_after_kill_9_of_everything_but_the_endpoint_nothing_is_missing(serve: S
     for pid in ours:
         os.kill(pid, signal.SIGKILL)
     first.process.communicate()
-    assert until(lambda: alive(ours) == {})
+    assert eventually(lambda: alive(ours) == {})
     assert process.answers(first.endpoint)
 
     second = serve()
 
     assert second.endpoint == first.endpoint
-    assert until(lambda: second.has_all(3000, seed=3))
+    assert eventually(lambda: second.has_all(3000, seed=3))
     second.end(signal.SIGINT)
     assert not process.answers(first.endpoint)
 
@@ -152,7 +153,7 @@ def test_when_the_endpoint_dies_serve_says_what_is_lost_and_ends(
     processes = command_lines(first.process.pid)
     os.kill(running.pid, signal.SIGKILL)
 
-    _, said = first.process.communicate(timeout=60)
+    _, said = first.process.communicate(timeout=PATIENCE_S)
 
     assert first.process.returncode == 3
     assert said.splitlines()[-1] == (
@@ -162,7 +163,7 @@ def test_when_the_endpoint_dies_serve_says_what_is_lost_and_ends(
     assert says("the AWS endpoint at … is gone", said)
     assert "Traceback" not in said
     assert "saving the state" not in said
-    assert until(lambda: alive(processes) == {})
+    assert eventually(lambda: alive(processes) == {})
 
 
 @pytest.mark.parametrize("command", ["serve", "reset"])
@@ -176,7 +177,7 @@ def test_where_nothing_answers_at_the_address_given_the_remedy_is_named(home: Pa
         env={**os.environ, "AWS_ENDPOINT_URL": url},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
     assert (ran.returncode, ran.stdout) == (3, "")
@@ -208,7 +209,7 @@ def test_two_at_once_and_reset_while_one_runs_are_refused_in_a_sentence(serve: S
 def test_reset_forgets_what_was_stored(serve: Serve, home: Path) -> None:
     first = serve()
     first.send(20, seed=4)
-    assert until(lambda: first.has_all(20, seed=4))
+    assert eventually(lambda: first.has_all(20, seed=4))
     first.end(signal.SIGINT)
 
     reset = subprocess.run(

@@ -13,8 +13,8 @@ from cli.paths import ROOT
 from producer.lives import lives
 from tests.e2e.local.test_serve import Serve, Serving, home, serve
 from tests.support.positions import by_product
-from tests.support.processes import until
 from tests.support.shards import open_shards, scale
+from tests.support.waiting import PATIENCE_S, eventually
 
 __all__ = ["home", "serve"]  # fixtures
 
@@ -45,7 +45,7 @@ class Sending:
 
     def end(self) -> None:
         for process in self._processes:
-            process.communicate(timeout=60)
+            process.communicate(timeout=PATIENCE_S)
             assert process.returncode == 0
 
 
@@ -63,7 +63,7 @@ def test_resharding_while_producers_send_loses_nothing_and_a_restart_keeps_the_s
         scale(kinesis(first), STREAM, count)
         sending.send(sent[start + 250 : start + 500])
     sending.end()
-    assert until(lambda: has_all(first, sent[:1500]))
+    assert eventually(lambda: has_all(first, sent[:1500]))
     scale(kinesis(first), STREAM, 12)
     first.end(signal.SIGINT)
 
@@ -72,7 +72,7 @@ def test_resharding_while_producers_send_loses_nothing_and_a_restart_keeps_the_s
     sending = Sending(second.endpoint)
     sending.send(sent[1500:])
     sending.end()
-    assert until(lambda: has_all(second, sent))
+    assert eventually(lambda: has_all(second, sent))
     code, said = second.end(signal.SIGINT)
     assert (code, "Traceback" in said) == (0, False)
 

@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,9 @@ from ops import clients
 from ops.__main__ import main
 from tests.support.deployment_fixtures import STAGE
 from tests.support.headings import says
+from tests.support.waiting import eventually
 
 PROCESS, TRIAGE, API = "lifecycle-dev-process_lifecycle", "lifecycle-dev-triage_dead_letters", "lifecycle-dev"
-PATIENCE_S = 60.0
 
 
 def chalice(verb: str, project: Path) -> str:
@@ -157,7 +156,7 @@ def test_deploying_arming_drifting_and_deleting(operator: Operator, deployed: Pa
     boto3.client("kinesis").put_record(
         StreamName=settings.stream_name(), Data=json.dumps(event).encode(), PartitionKey="SN-DEPLOYED"
     )
-    _until(lambda: _stored() == ["SN-DEPLOYED"])
+    assert eventually(lambda: _stored() == ["SN-DEPLOYED"])
 
     # A mapping whose batches fail is as it should be; what Lambda says about it is told all the same.
     lambda_.update_function_configuration(
@@ -167,12 +166,12 @@ def test_deploying_arming_drifting_and_deleting(operator: Operator, deployed: Pa
     boto3.client("kinesis").put_record(
         StreamName=settings.stream_name(), Data=json.dumps(event).encode(), PartitionKey="SN-DEPLOYED"
     )
-    _until(lambda: mapping_of(PROCESS)["LastProcessingResult"] == "FAILED")
+    assert eventually(lambda: mapping_of(PROCESS)["LastProcessingResult"] == "FAILED")
     code, differences = operator.mapping("check")
     assert (code, differences) == (EXIT_FAILED, [("process_lifecycle", "LIFECYCLE_PARTIAL_RESPONSES")])
     assert "process_lifecycle: Lambda's latest result is 'FAILED'; docs/oper" in operator.said.err
     assert operator.mapping("apply")[0] == EXIT_OK
-    _until(lambda: mapping_of(PROCESS)["LastProcessingResult"].startswith("OK"))
+    assert eventually(lambda: mapping_of(PROCESS)["LastProcessingResult"].startswith("OK"))
     assert operator.mapping("check") == (EXIT_OK, [])
     assert "latest result" not in operator.said.err
 
@@ -205,10 +204,3 @@ def test_deploying_arming_drifting_and_deleting(operator: Operator, deployed: Pa
 def _stored() -> list[str]:
     items = boto3.client("dynamodb").scan(TableName=settings.history_table())["Items"]
     return [item["serial"]["S"] for item in items]
-
-
-def _until(condition: Any) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.1)

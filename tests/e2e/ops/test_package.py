@@ -4,10 +4,8 @@ import json
 import shutil
 import subprocess
 import sys
-import time
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import boto3
 import pytest
@@ -18,11 +16,11 @@ from infra import functions
 from ops.deploy import package
 from tests.support.deploying_project import asked
 from tests.support.deployment_fixtures import STAGE, deploy
+from tests.support.headings import says
+from tests.support.waiting import eventually
 
 #: Measured 2.0 MB.  Lambda unpacks it at every cold start.
 MOST_BYTES = 4_000_000
-
-PATIENCE_S = 60.0
 
 
 def test_the_zip_imports_app_with_nothing_else_but_boto3(packaged: package.Package, tmp_path: Path) -> None:
@@ -61,7 +59,7 @@ from chalicelib.api import pages
 from chalicelib.stream import records
 from chalicelib.telemetry import logs
 logs.logger()
-import aws_kinesis_agg, jinja2, msgspec, google.protobuf
+import jinja2, msgspec
 print(sorted(app.app.handler_map))
 """
 
@@ -122,10 +120,9 @@ def test_a_requirement_without_a_wheel_is_refused(packaged: package.Package, tmp
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("# what ships\nmsgspec==0.22.0\nno-such_package==1.0\n")
 
-    with pytest.raises(
-        package.PackageError, match=r"deployment.zip lacks no-such-package: chalice found no wheel"
-    ):
+    with pytest.raises(package.PackageError, match=r"deployment.zip lacks no-such-package: ") as refused:
         package.check_zip(Path(packaged.zip), requirements)
+    assert says("… lacks …", str(refused.value))
 
 
 def test_what_is_packaged_keeps_events_and_answers_only_who_may_ask(
@@ -140,21 +137,22 @@ def test_what_is_packaged_keeps_events_and_answers_only_who_may_ask(
         )
     kinesis.put_record(StreamName=settings.stream_name(), Data=b"no event", PartitionKey="SN-BROKEN")
 
-    _until(lambda: len(asked(f"{api}products/SN-PACKAGED", token)[1].get("history", [])) == 3)
-    _until(lambda: _quarantined() == {"not_json"})
+    assert eventually(lambda: len(asked(f"{api}products/SN-PACKAGED", token)[1].get("history", [])) == 3)
+    assert eventually(lambda: _quarantined() == {"not_json"})
 
     assert asked(f"{api}products/SN-PACKAGED")[0] == 401
     assert asked(f"{api}products/SN-PACKAGED", token + "x")[0] == 403
     assert asked(f"{api}health")[0] == 200
+    for nowhere in ("products", "no/such/address", "products/SN-PACKAGED/nope"):
+        assert asked(f"{api}{nowhere}") == (
+            404,
+            {
+                "Code": "NotFoundError",
+                "Message": "there is nothing at this address; GET /openapi.json says what there is",
+            },
+        )
 
 
 def _quarantined() -> set[str]:
     found = boto3.client("dynamodb").scan(TableName=settings.quarantine_table())["Items"]
     return {item["reason"]["S"] for item in found}
-
-
-def _until(condition: Any) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline, "it did not come true in time"
-        time.sleep(0.1)

@@ -17,8 +17,8 @@ from chalicelib import wiring
 from tests.support import failing_code, slow_proxy
 from tests.support.dead_letters import Stream, sqs_event
 from tests.support.lambda_events import batch, sequence_numbers, wire
-from tests.support.processes import until
 from tests.support.slow_proxy import Line, nothing
+from tests.support.waiting import eventually
 
 
 class Context:
@@ -88,7 +88,7 @@ def test_however_long_it_goes_on_only_so_many_threads_are_left_behind(
 
     line.drips = nothing
     line.end()
-    assert until(lambda: process(event) == {"batchItemFailures": []})
+    assert eventually(lambda: process(event) == {"batchItemFailures": []})
 
 
 def test_one_write_that_drips_among_many_keeps_the_others_done(line: Line) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_USAGE
 from cli.paths import ROOT
+from tests.support.waiting import PATIENCE_S
 
 COMMANDS = {
     "producer": ["producer", "send", "--events", "3", "--dry-run"],
@@ -23,7 +24,7 @@ def shell(command: list[str], redirection: str) -> subprocess.CompletedProcess[s
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
 
 

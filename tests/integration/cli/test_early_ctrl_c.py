@@ -9,6 +9,7 @@ import pytest
 
 from cli.exits import EXIT_INTERRUPTED, EXIT_OK
 from cli.paths import ROOT
+from tests.support.waiting import PATIENCE_S
 
 #: A real process presses Ctrl-C on itself when it is about to import the module in its first argument.
 #: Python runs a sitecustomize before anything else.
@@ -61,7 +62,7 @@ def pressed(package: str, module: str, tmp_path: Path, shell: str = 'exec "$@"')
         env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "PYTHONPATH": str(tmp_path), "PRESS_AT": module},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
         # Python takes over an ignored Ctrl-C, as a test run in the background has it.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from tests.support import kinesalite
-from tests.support.mappings import Rig, eventually, flat, rigged
+from tests.support.mappings import Rig, flat, rigged
+from tests.support.waiting import eventually
 
 FIRST = "shardId-000000000000"
 

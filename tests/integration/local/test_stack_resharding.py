@@ -10,8 +10,8 @@ import pytest
 from chalicelib import settings
 from infra import template
 from local import stack
-from tests.support.mappings import eventually
 from tests.support.shards import open_shards, read, scale, shards
+from tests.support.waiting import eventually
 
 
 @pytest.fixture

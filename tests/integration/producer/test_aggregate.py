@@ -21,8 +21,8 @@ from cli.paths import ROOT
 from producer.__main__ import main
 from producer.aggregate import UNIT_BYTES
 from producer.lives import lives
-from tests.support.processes import until
 from tests.support.shards import open_shards, read, scale, shards
+from tests.support.waiting import PATIENCE_S, eventually
 
 LIFE = ["send", "--events", "1500", "--seed", "7", "--now", "2026-01-01T00:00:00Z", "--poison", "5", "--json"]
 
@@ -131,15 +131,15 @@ def test_a_reshard_during_the_run_loses_nothing_and_is_noticed(
         feeding.stdin.writelines(data + b"\n" for data in more)
         feeding.stdin.flush()
         told.extend(more)
-        assert until(lambda: len(on_it()) == len(told))
+        assert eventually(lambda: len(on_it()) == len(told))
         return all(read(kinesis, stream, each["ShardId"]).records for each in open_shards(kinesis, stream))
 
-    assert until(all_open_shards_get_some, timeout_s=20)
+    assert eventually(all_open_shards_get_some)
     scale(kinesis, stream, 8)
-    assert until(all_open_shards_get_some, timeout_s=20)  # the second child of each too
+    assert eventually(all_open_shards_get_some)  # the second child of each too
     scale(kinesis, stream, 5)
-    assert until(all_open_shards_get_some, timeout_s=20)
-    out, _ = feeding.communicate(timeout=60)
+    assert eventually(all_open_shards_get_some)
+    out, _ = feeding.communicate(timeout=PATIENCE_S)
 
     assert feeding.returncode == EXIT_OK
     assert json.loads(out)["sent"] == len(told)

@@ -8,10 +8,16 @@ import pytest
 from botocore.exceptions import EndpointConnectionError
 
 from producer.entry import MAX_RECORD_BYTES, Entry
-from producer.putter import IN_FLIGHT, Putter
+from producer.limits import (
+    IN_FLIGHT,
+    MAX_RECORDS,
+    MAX_REQUEST_BYTES,
+    OLDER_MAX_REQUEST_BYTES,
+    READ_AHEAD_BYTES,
+)
+from producer.putter import Putter
 from producer.refusals import StreamUnavailableError
 from producer.send import client
-from producer.waiting import MAX_RECORDS, MAX_REQUEST_BYTES, OLDER_MAX_REQUEST_BYTES, READ_AHEAD_BYTES
 from tests.support.put_records import (
     STREAM,
     Accepted,

@@ -10,10 +10,10 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from producer.entry import Entry
-from producer.putter import ATTEMPTS, Putter
+from producer.limits import ATTEMPTS, MAX_RECORDS
+from producer.putter import Putter
 from producer.refusals import StreamUnavailableError
 from producer.send import client
-from producer.waiting import MAX_RECORDS
 from tests.support.put_records import (
     Accepted,
     Clock,

@@ -6,12 +6,10 @@ import re
 import shlex
 import signal
 import socket
-import subprocess
 import sys
-import time
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import PIPE, Popen
 from typing import Any
 
 import boto3
@@ -22,43 +20,33 @@ from chalicelib.errors import InvalidEventError
 from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE
 from cli.paths import ROOT
 from producer.__main__ import EXAMPLES, main
-from producer.waiting import MAX_RECORDS
+from producer.limits import MAX_RECORDS
+from tests.support import shards
 from tests.support.headings import says
+from tests.support.waiting import PATIENCE_S, eventually
 
 EVENT = '{"sn":"P-1","type":"Theft","timestamp":"2026-01-01T00:00:00Z","price":1.10}\n'
-DEADLINE_S = 60
 
 
 @pytest.fixture
 def stream(aws: str) -> Iterator[str]:
     """A stream of this test's own, which commands find without being told."""
     kinesis = boto3.client("kinesis")
-    name = f"lifecycle-send-{uuid.uuid4().hex[:8]}"
-    kinesis.create_stream(StreamName=name, ShardCount=4)
-    kinesis.get_waiter("stream_exists").wait(StreamName=name, WaiterConfig={"Delay": 1})
-    os.environ["LIFECYCLE_STREAM"] = name
-    os.environ["LIFECYCLE_STAGE"] = "local"
-    yield name
-    kinesis.delete_stream(StreamName=name)
+    with shards.made(kinesis, 4) as name:
+        os.environ["LIFECYCLE_STREAM"] = name
+        os.environ["LIFECYCLE_STAGE"] = "local"
+        yield name
     kinesis.close()
 
 
 def on_stream(name: str) -> list[bytes]:
     """The data of every record."""
     kinesis = boto3.client("kinesis")
-    found = []
-    for shard in kinesis.list_shards(StreamName=name)["Shards"]:
-        iterator = kinesis.get_shard_iterator(
-            StreamName=name, ShardId=shard["ShardId"], ShardIteratorType="TRIM_HORIZON"
-        )["ShardIterator"]
-        while page := kinesis.get_records(ShardIterator=iterator)["Records"]:
-            found += [record["Data"] for record in page]
-            iterator = kinesis.get_shard_iterator(
-                StreamName=name,
-                ShardId=shard["ShardId"],
-                ShardIteratorType="AFTER_SEQUENCE_NUMBER",
-                StartingSequenceNumber=page[-1]["SequenceNumber"],
-            )["ShardIterator"]
+    found = [
+        record["Data"]
+        for shard in shards.shards(kinesis, name)
+        for record in shards.read(kinesis, name, shard["ShardId"]).records
+    ]
     kinesis.close()
     return found
 
@@ -70,48 +58,35 @@ def event_of(data: bytes) -> events.Event | None:
         return None
 
 
-def start(*options: str, **more: Any) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "producer", "send", *options],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        **more,
-    )
+def start(*options: str, **more: Any) -> Popen[str]:
+    command = [sys.executable, "-m", "producer", "send", *options]
+    return Popen(command, cwd=ROOT, stdout=PIPE, stderr=PIPE, text=True, **more)
 
 
 def wait_for_records(name: str, count: int) -> None:
-    deadline = time.monotonic() + DEADLINE_S
-    while len(on_stream(name)) < count:
-        assert time.monotonic() < deadline, f"not {count} records in {DEADLINE_S} s"
-        time.sleep(0.02)
+    assert eventually(lambda: len(on_stream(name)) >= count)
+
+
+def piped(name: str) -> Popen[str]:
+    """A command that has sent what came through its pipe, which is open still."""
+    sending = start("--from", "-", "--json", stdin=PIPE)
+    assert sending.stdin is not None
+    sending.stdin.write('{"serial":"P-1","type":"note","occurred_at":"2026-01-01T00:00:00Z"}\n')
+    sending.stdin.flush()
+    wait_for_records(name, 1)
+    return sending
 
 
 def test_what_the_summary_says_is_what_lies_on_the_stream(
     stream: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    code = main(
-        [
-            "send",
-            "--events",
-            "1500",
-            "--products",
-            "60",
-            "--duplicates",
-            "0.1",
-            "--poison",
-            "5",
-            "--shuffle",
-            "--json",
-        ]
-    )
+    options = "--events 1500 --products 60 --duplicates 0.1 --poison 5 --shuffle --json"
+    code = main(["send", *options.split()])
 
     out, err = capsys.readouterr()
     summary = json.loads(out)
     data = on_stream(stream)
-    assert code == EXIT_OK
-    assert err == ""
+    assert (code, err) == (EXIT_OK, "")
     assert summary["stream"] == stream
     assert summary["sent"] == len(data) == 1505 + summary["duplicates"]
     assert (summary["events"], summary["poison"]) == (1500, 5)
@@ -138,15 +113,6 @@ def test_a_person_reads_one_line_and_how_to_repeat_it(
     )
     assert "the same again: --seed 7 --now 2026-11-20T12:00:00+00:00\n" in err
     assert re.search(r"one of the products: SN-[0-9A-Z]{8}\n", err)
-
-
-def test_the_same_command_twice_sends_the_same_bytes(stream: str) -> None:
-    command = ["send", "--events", "100", "--seed", "7", "--now", "2026-11-20T12:00:00Z"]
-    main(command)
-    once = on_stream(stream)
-    main(command)
-
-    assert sorted(on_stream(stream)) == sorted(once * 2)
 
 
 def test_a_file_with_bad_lines_is_sent_as_far_as_it_goes(
@@ -202,8 +168,7 @@ def test_without_an_endpoint_the_remedy_is_one_line(
     code = main(["send", "--events", "10"])
 
     out, err = capsys.readouterr()
-    assert code == EXIT_UNAVAILABLE
-    assert out == ""
+    assert (code, out) == (EXIT_UNAVAILABLE, "")
     assert err == (
         f"error: no answer at http://127.0.0.1:{port}; start the local pipeline with `make serve`, "
         "or check AWS_ENDPOINT_URL\n"
@@ -241,33 +206,22 @@ def test_a_stream_that_is_not_there_is_named_with_the_remedy(
 
 
 def test_what_comes_through_a_pipe_is_sent_while_the_pipe_is_open(stream: str) -> None:
-    sending = start("--from", "-", "--json", stdin=subprocess.PIPE)
-    assert sending.stdin is not None
-    sending.stdin.write('{"serial":"P-1","type":"note","occurred_at":"2026-01-01T00:00:00Z"}\n')
-    sending.stdin.flush()
+    sending = piped(stream)
 
-    wait_for_records(stream, 1)
-    out, err = sending.communicate(timeout=DEADLINE_S)
+    out, err = sending.communicate(timeout=PATIENCE_S)
 
     assert (sending.returncode, err) == (EXIT_OK, "")
     assert json.loads(out)["sent"] == 1
 
 
 def test_ctrl_c_on_a_silent_pipe_ends_with_the_summary(stream: str) -> None:
-    sending = start("--from", "-", "--json", stdin=subprocess.PIPE)
-    assert sending.stdin is not None
-    sending.stdin.write('{"serial":"P-1","type":"note","occurred_at":"2026-01-01T00:00:00Z"}\n')
-    sending.stdin.flush()
-    wait_for_records(stream, 1)
+    sending = piped(stream)
 
     sending.send_signal(signal.SIGINT)
     out = sending.stdout.read() if sending.stdout else ""
-    sending.wait(DEADLINE_S)
-    err = sending.stderr.read() if sending.stderr else ""
-    sending.communicate()
-
-    assert (sending.returncode, err) == (EXIT_INTERRUPTED, "")
-    assert json.loads(out)["sent"] == 1
+    sending.wait(PATIENCE_S)
+    _, err = sending.communicate()
+    assert (sending.returncode, err, json.loads(out)["sent"]) == (EXIT_INTERRUPTED, "", 1)
 
 
 def test_ctrl_c_prints_what_was_sent_so_far(stream: str) -> None:
@@ -275,7 +229,7 @@ def test_ctrl_c_prints_what_was_sent_so_far(stream: str) -> None:
     wait_for_records(stream, 50)
 
     sending.send_signal(signal.SIGINT)
-    out, err = sending.communicate(timeout=DEADLINE_S)
+    out, err = sending.communicate(timeout=PATIENCE_S)
 
     assert (sending.returncode, err) == (EXIT_INTERRUPTED, "")
     summary = json.loads(out)
@@ -294,51 +248,46 @@ def test_a_file_larger_than_a_request_is_sent_whole(stream: str, tmp_path: Path)
     assert sorted(map(int, numbers)) == list(range(3 * MAX_RECORDS))
 
 
-SHIPMENT = json.dumps(
-    {
-        "@context": ["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"],
-        "type": "EPCISDocument",
-        "schemaVersion": "2.0",
-        "creationDate": "2026-01-01T00:00:00Z",
-        "epcisBody": {
-            "eventList": [
-                {
-                    "type": "ObjectEvent",
-                    "eventTime": "2026-01-01T00:00:00Z",
-                    "eventTimeZoneOffset": "+01:00",
-                    "epcList": ["urn:epc:id:sgtin:0614141.107346.2017"],
-                    "action": "OBSERVE",
-                    "bizStep": "shipping",
-                }
-            ]
-        },
-    }
-)
+SHIPPING = {
+    "type": "ObjectEvent",
+    "eventTime": "2026-01-01T00:00:00Z",
+    "eventTimeZoneOffset": "+01:00",
+    "epcList": ["urn:epc:id:sgtin:0614141.107346.2017"],
+    "action": "OBSERVE",
+    "bizStep": "shipping",
+}
+SHIPMENT = {
+    "@context": ["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"],
+    "type": "EPCISDocument",
+    "schemaVersion": "2.0",
+    "creationDate": "2026-01-01T00:00:00Z",
+    "epcisBody": {"eventList": [SHIPPING]},
+}
 
 
 def test_every_example_in_the_help_does_what_it_says(stream: str, tmp_path: Path) -> None:
     (tmp_path / "old.ndjson").write_text(EVENT)
     (tmp_path / "recorded.csv").write_text("sn,type,occurred_at\nP-1,note,2026-01-01T00:00:00Z\n")
-    (tmp_path / "shipment.jsonld").write_text(SHIPMENT)
+    (tmp_path / "shipment.jsonld").write_text(json.dumps(SHIPMENT))
     commands = [line.strip() for line in EXAMPLES.splitlines() if "python -m producer" in line]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
 
     for command in commands:
         before = len(on_stream(stream))
         shell = command.replace("python", shlex.quote(sys.executable), 1)
-        running = subprocess.Popen(
+        running = Popen(
             f"exec {shell}" if "--forever" in command else shell,
             shell=True,
             cwd=tmp_path,
             env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
             text=True,
         )
         if "--forever" in command:
             wait_for_records(stream, before + 10)
             running.send_signal(signal.SIGINT)
-        out, err = running.communicate(timeout=DEADLINE_S)
+        out, err = running.communicate(timeout=PATIENCE_S)
 
         assert running.returncode == (EXIT_INTERRUPTED if "--forever" in command else EXIT_OK), err
         if "--dry-run" in command:

@@ -16,6 +16,7 @@ from benchmarks.harness import bars, charts, dataset, document, measure
 from benchmarks.harness.stub import Stub, item_bytes
 from cli.exits import EXIT_FAILED, EXIT_OK
 from cli.paths import ROOT
+from ops.planning.simulation import svg
 from tests.conftest import CREDENTIALS
 
 EVENTS = 60
@@ -123,11 +124,6 @@ def test_a_line_has_the_median_and_what_each_run_gave() -> None:
     assert line == {"benchmark": "b", "ms": 2.0, "runs": 3, "each": {"ms": [3.0, 1.0, 2.0]}}
 
 
-@pytest.mark.parametrize(("rank", "value"), [(50, 5), (90, 9), (99, 10), (1, 1)])
-def test_percentiles_are_values_that_were_measured(rank: int, value: int) -> None:
-    assert measure.percentile(list(range(1, 11)), rank) == value
-
-
 def ingest_lines(ours: float, other: float) -> list[measure.Line]:
     return [
         {
@@ -195,10 +191,13 @@ def test_charts_are_drawn_from_a_run_that_was_kept(tmp_path: Path) -> None:
 
 
 def test_a_charts_text_is_escaped() -> None:
-    drawn = charts.bar_chart("a < b", [charts.Bar("x & y", 1.0, True), charts.Bar("z", 10.0, False)])
+    drawn = svg.bar_chart(
+        "a < b", [svg.ChartBar("x & y", 1.0, "< 1", True), svg.ChartBar("z", 10.0, "10", False)]
+    )
 
     assert "a &lt; b" in drawn
     assert "x &amp; y" in drawn
+    assert "&lt; 1" in drawn
 
 
 def test_the_examples_in_the_help_are_commands() -> None:
@@ -233,7 +232,7 @@ def test_a_contender_that_fails_says_how() -> None:
             url="http://127.0.0.1:1",
             events=25,
             records=25,
-            longest_s=1.0,
+            max_s=1.0,
         )
 
 

@@ -13,19 +13,20 @@ import pytest
 
 from benchmarks.harness import dataset, measure
 from cli.paths import ROOT
+from tests.support.waiting import PATIENCE_S
 
 #: What botocore brings for a client, and cannot do without.
 BOTOCORE = {"botocore", "certifi", "dateutil", "jmespath", "six", "urllib3"}
 RUNTIME = {"chalice", "msgspec", "typing_extensions", "aws_lambda_powertools", *BOTOCORE}
 
-COMMON = {"deadline", "errors", "raw_call", "settings", "text", "wiring"}
+COMMON = {"deadline", "errors", "raw_call", "settings", "strict_json", "text", "wiring"}
 TABLES = {f"tables.{name}" for name in ("history", "errors", "items", "markers")}
 TELEMETRY = {f"telemetry.{name}" for name in ("logs", "metrics", "tracing")}
 DOMAIN = {f"domain.{name}" for name in ("events", "instants", "lifecycle", "voids")}
 STORING = {
     *COMMON | TABLES | TELEMETRY | DOMAIN,
     *("cpu_affinity", "ingest.batch", "ingest.poison", "ingest.writers"),
-    *("stream.kpl", "stream.records", "tables.cases", "tables.quarantine"),
+    *("stream.kpl", "stream.protobuf", "stream.records", "tables.cases", "tables.quarantine"),
 }
 READING = {
     *COMMON | TABLES | TELEMETRY | DOMAIN,
@@ -66,7 +67,7 @@ def imported(script: str, argument: str, url: str = "http://127.0.0.1:1") -> tup
         env=measure.child_environment(url),
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE_S,
     )
     _, said, names = ran.stderr.rpartition("imported: ")
     assert said, ran.stderr
@@ -110,3 +111,14 @@ def test_a_first_lookup_brings_what_it_takes_to_answer_it(url: str) -> None:
     assert packages <= RUNTIME
     assert ours <= READING
     assert "api.routes" in ours
+
+
+def test_a_first_lookup_by_epc_brings_what_reads_one_and_no_library(url: str) -> None:
+    event = dataset.http_event("/products/{serial}", "urn:epc:id:sgtin:0614141.107346.S77")
+
+    packages, ours = imported(HANDLE, json.dumps(["app", event]), url)
+
+    assert packages <= RUNTIME
+    assert {name for name in ours - READING if not name.startswith("epcis.")} == set()
+    assert not {"epcis.capture", "epcis.export", "epcis.schema"} & ours
+    assert "epcis.lookup" in ours

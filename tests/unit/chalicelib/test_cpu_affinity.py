@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib import cpu_affinity, wiring
 from chalicelib.ingest.writers import Writers
+from tests.support.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux lets a thread be kept on a core")
 
@@ -25,7 +26,7 @@ def of_each_thread(pool: ThreadPoolExecutor | Writers, threads: int) -> list[set
     together = threading.Barrier(threads)
 
     def mine() -> set[int]:
-        together.wait(timeout=30)  # so that each thread has one of the tasks
+        together.wait(timeout=PATIENCE_S)  # so that each thread has one of the tasks
         return os.sched_getaffinity(0)
 
     asked = [pool.submit(mine) for _ in range(threads)]

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 from cli.paths import ROOT
+from tests.support.waiting import PATIENCE_S
 
 STUCK = """
 import sys, threading, types
@@ -21,6 +22,8 @@ run_and_exit("stuck")
 
 
 def test_a_thread_whose_answer_never_comes_does_not_keep_a_command_from_ending() -> None:
-    ran = subprocess.run([sys.executable, "-c", STUCK], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(
+        [sys.executable, "-c", STUCK], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S
+    )
 
     assert (ran.returncode, ran.stdout, ran.stderr) == (3, "what it says\n", "")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from chalicelib.tables import cases
-from chalicelib.telemetry import metrics
+from chalicelib.telemetry import logs, metrics
 from cli.paths import ROOT
 from infra import functions, template
 from ops.deploy import policies
@@ -107,7 +107,8 @@ def test_every_metric_of_ours_is_on_the_dashboard() -> None:
 
 def test_every_reason_for_quarantine_is_counted_by_name() -> None:
     raised = re.compile(
-        r'(?:InvalidEventError|RefusedItemError|RecordError)\(\s*"(\w+)"|reason="(\w+)"|"(handler_error)"'
+        r'(?:InvalidEventError|RefusedItemError|RecordError|__init__)\(\s*"(\w+)"'
+        r'|reason="(\w+)"|"(handler_error)"'
     )
     found = {
         next(filter(None, match.groups()))
@@ -149,102 +150,6 @@ def test_every_alarm_s_section_says_what_why_where_what_to_do_and_until_when() -
         assert labels == ["Why it matters", "See", "Do", "Over"], name
 
 
-def _minutes(alarm: dict[str, Any]) -> float:
-    """For how long it has to be so before the alarm rings."""
-    return _period_s(alarm) * int(alarm["EvaluationPeriods"]) / 60
-
-
-def _period_s(alarm: dict[str, Any]) -> int:
-    asked = [each["MetricStat"]["Period"] for each in alarm.get("Metrics", []) if "MetricStat" in each]
-    [period] = set(asked or [alarm["Period"]])
-    return int(period)
-
-
-def _times(alarm: dict[str, Any]) -> str:
-    """`in three of five minutes`, for an alarm that looks at each minute."""
-    assert (_period_s(alarm), alarm["Threshold"]) == (60, 0)
-    return f"in {_WORDS[alarm['DatapointsToAlarm']]} of {_WORDS[alarm['EvaluationPeriods']]} minutes."
-
-
-_WORDS = {1: "one", 3: "three", 5: "five", 10: "ten"}
-
-
-def _said_of_alarms() -> dict[str, tuple[str, str]]:
-    """What the number in each alarm's first sentence, and that in its `Over`, have to be."""
-    of = ALARMS
-    age, nobody, capacity = of["IteratorAgeAlarm"], of["NobodyReadsAlarm"], of["TableCapacityAlarm"]
-    rows, full = _WORDS[age["EvaluationPeriods"]], _WORDS[int(_minutes(capacity))]
-    assert (age["Threshold"], age["Period"]) == (60_000, 60)
-    assert of["DeadLettersAgeAlarm"]["Threshold"] == 100 / 4
-    assert of["Api5xxAlarm"]["Threshold"] == 1 / 100
-    assert of["ApiP99Alarm"]["Threshold"] == 1500
-    assert (of["ApiP99Alarm"]["ExtendedStatistic"], _minutes(of["ApiP99Alarm"])) == ("p99", 15)
-    assert of["QuarantineAlarm"]["Threshold"] == {"Ref": "QuarantineAlarmOver"}
-    assert _minutes(of["QuarantineAlarm"]) == 60
-    quarantined = template.read()["Parameters"]["QuarantineAlarmOver"]["Default"]
-    receives = RESOURCES["DeadLetters"]["Properties"]["RedrivePolicy"]["maxReceiveCount"]
-    said = {
-        "iterator-age": (f"for more than a minute, {rows} minutes in a row.", "one minute below"),
-        "nobody-reads": (f"for {_WORDS[int(_minutes(nobody))]} minutes.", "at the first invocation"),
-        "table-capacity": (
-            f"more than {capacity['Threshold']} % of its units for {full} minutes.",
-            f"{_WORDS[_period_s(capacity) // 60]} minutes below {capacity['Threshold']} %",
-        ),
-        "dead-letters": (f"For {_WORDS[int(_minutes(of['DeadLettersAlarm']))]} minutes", ""),
-        "dead-letters-age": ("older than a quarter of the stream's retention.", ""),
-        "parking": (f"received {_WORDS[receives]} times.", ""),
-        "quarantine-growing": (
-            f"`QuarantineAlarmOver` ({quarantined}) were set aside within an hour.",
-            "an hour of",
-        ),
-        "records-expired": ("", f"after {_WORDS[int(_minutes(of['ExpiredAlarm']))]} minutes"),
-        "api-5xx": (
-            f"in a hundred was our fault, for {_WORDS[int(_minutes(of['Api5xxAlarm']))]} minutes.",
-            f"{_WORDS[_period_s(of['Api5xxAlarm']) // 60]} minutes below one in a hundred",
-        ),
-        "api-p99": (
-            "One caller in a hundred waited for more than a second and a half, for a quarter of an hour.",
-            f"{_WORDS[_period_s(of['ApiP99Alarm']) // 60]} minutes below",
-        ),
-    }
-    for slug, name in ("process", "ProcessErrorsAlarm"), ("triage", "TriageErrorsAlarm"):
-        minutes = _WORDS[int(_minutes(of[name]))]
-        assert of[name]["Threshold"] == 1
-        said[f"{slug}-errors"] = (
-            f"in a hundred failed within {minutes} minutes.",
-            f"{minutes} minutes without",
-        )
-    for slug, name in ("process", "ProcessDurationAlarm"), ("triage", "TriageDurationAlarm"):
-        said[f"{slug}-duration"] = (
-            "more than half of its",
-            f"{_WORDS[int(_minutes(of[name]))]} minutes of shorter",
-        )
-    for slug, name in (
-        ("write-throttling", "WriteThrottlingAlarm"),
-        ("process-throttles", "ProcessThrottlesAlarm"),
-        ("triage-throttles", "TriageThrottlesAlarm"),
-        ("api-throttles", "ApiThrottlesAlarm"),
-        ("table-throttles", "TableThrottlesAlarm"),
-    ):
-        said[slug] = (_times(of[name]), f"{_WORDS[of[name]['DatapointsToAlarm']]} quiet minutes")
-    return said
-
-
-def test_the_numbers_in_every_alarm_s_section_are_the_alarm_s() -> None:
-    sections = dict(
-        re.findall(
-            r"^## ([a-z0-9-]+)\n(.*?)(?=^## |\Z)", OPERATING.partition("# The alarms\n")[2], re.M | re.S
-        )
-    )
-    said = _said_of_alarms()
-
-    assert said.keys() == sections.keys()
-    for slug, (first, over) in said.items():
-        text = " ".join(sections[slug].split())
-        assert first in text.split("*", 2)[1], slug
-        assert over in text.partition("**Over:**")[2], slug
-
-
 def test_saved_queries_are_explained_and_what_is_named_is_saved() -> None:
     saved = {
         it["Properties"]["Name"]["Fn::Sub"].removeprefix("${AppName}/${Stage}/")
@@ -253,6 +158,20 @@ def test_saved_queries_are_explained_and_what_is_named_is_saved() -> None:
     }
 
     assert set(re.findall(r"^\| \*(.+?)\* \|", OPERATING, re.M)) == saved
+
+
+def test_saved_queries_go_by_kinds_that_lines_have_and_never_by_their_prose() -> None:
+    queries = [
+        it["Properties"]["QueryString"]
+        for it in RESOURCES.values()
+        if it["Type"] == "AWS::Logs::QueryDefinition"
+    ]
+    written = set(re.findall(r'"kind": "(\w+)"', (ROOT / "chalicelib" / "telemetry" / "logs.py").read_text()))
+
+    assert {kind for query in queries for kind in re.findall(r'kind = "(\w+)"', query)} <= written
+    assert not [query for query in queries if re.search(r"(?<!@)\bmessage (like|=)", query)]
+    assert written == set(re.findall(r"^    (\w+) ", str(logs.__doc__), re.M))
+    assert all(f"`{kind}`" in OPERATING for kind in written)
 
 
 def test_late_shards_asks_for_what_a_batch_s_line_has() -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from producer.entry import Entry
 from producer.live import polled
+from tests.support.waiting import PATIENCE_S
 
 ENTRY = Entry(b"{}", "SN-1")
 
@@ -22,7 +23,7 @@ def test_a_pause_of_the_input_is_told() -> None:
 
     def input() -> Iterator[Entry]:
         yield ENTRY
-        go_on.wait(60)
+        go_on.wait(PATIENCE_S)
         yield ENTRY
 
     arriving = polled(input(), patience_s=0.01)

@@ -49,7 +49,7 @@ DOCUMENT = {
     },
 }
 
-SERIAL = "gs1:01:70614141123451:21:A_252F1"
+SERIAL = "gs1:01:70614141123451:21:A_2F1"
 
 
 @pytest.fixture

@@ -1,18 +1,33 @@
 """The pages over real tables: what they show, what they refuse to run, and how they hang together."""
 
+import json
 import os
 import re
+from collections.abc import Callable
 from urllib.parse import urljoin
 
+import chalice.local
 import pytest
 from chalice.test import Client, HTTPResponse
 
 from chalicelib import wiring
+from chalicelib.api import pages, timeline
+from chalicelib.deadline import Deadline
+from chalicelib.domain.events import Event
+from chalicelib.domain.voids import Voiding
+from chalicelib.tables.items import to_item
 from cli.paths import ROOT
+from local import greedy_paths
 from tests.support.api_client import at, keep, notes
 from tests.support.lambda_events import wire
 
 BROWSER = {"Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8"}
+
+#: Lambda takes 6,291,556 bytes.
+MAX_RESPONSE = 6_000_000
+
+#: What no person has to know who looks for a product.
+JARGON = ("Authorization", "Bearer", "HTTP", "Accept", "A-Z a-z 0-9", "schema", "token>")
 
 _REFERENCE = re.compile(r'(?:href|src|action)="([^"]*)"')
 
@@ -33,6 +48,11 @@ def page(client: Client, path: str, status: int = 200) -> str:
         "strict CSP forbids it"
     )
     return text
+
+
+def titles(text: str) -> list[str]:
+    """What the lines of a page are called, in their order."""
+    return re.findall(r'<span class="title">([^<]*)</span>', text)
 
 
 def test_a_browser_gets_a_page_and_curl_gets_json(client: Client) -> None:
@@ -56,18 +76,82 @@ def test_a_page_tells_status_anomalies_and_every_event(client: Client) -> None:
     assert '<span class="badge good">Registered</span>' in text
     assert "1 thing looks odd" in text
     assert text.count("Dealer registration while stolen") == 2, "above, and at the event"
-    assert (
-        text.index("Dealer registration</span>")
-        < text.index("Theft</span>")
-        < text.index("Production</span>")
-    )
+    assert titles(text) == ["Dealer registration", "Theft", "Production"]
     assert "plant-7" in text
     assert "Zoë &amp; Söhne" in text
     # Local time, its offset, and UTC with its own date where that differs; every digit in the title.
-    assert "1 February 2026</span>, 23:30:00.123</time>" in text
-    assert "UTC-05:00" in text
+    assert "1 February 2026, 23:30:00.123</time> UTC-05:00" in text
     assert "2 February 2026, 04:30:00.123 UTC" in text
-    assert 'title="2026-02-01T23:30:00.1234567-05:00"' in text
+    assert 'datetime="2026-02-01T23:30:00.123-05:00" title="2026-02-01T23:30:00.1234567-05:00"' in text
+
+
+def test_a_line_says_the_essential(client: Client) -> None:
+    keep(
+        client,
+        wire("SN-1", "note", at(1), metadata={"author": "K.", "text": "Display  stays\ndark", "n": 1}),
+        wire("SN-1", "warranty", at(2), metadata={"amount": 12, "country": "DE", "dealer": "Ruhr"}),
+        wire("SN-1", "calibration", at(3), metadata={"deep": [1], "odo_km": 7, "ok": True, "no": None}),
+        wire("SN-1", "inspection", at(4), metadata={}),
+    )
+
+    text = page(client, "/products/SN-1")
+
+    assert re.findall(r'<span class="gist">([^<]*)</span>', text) == [
+        "odo km 7 · ok true",
+        "Ruhr · amount 12",
+        "Display stays dark · K.",
+    ]
+
+
+def test_lines_stand_under_the_years_of_their_local_time(client: Client) -> None:
+    keep(
+        client,
+        wire("SN-1", "note", "2025-12-31T23:59:59+00:00"),
+        wire("SN-1", "note", "2027-01-01T00:30:00+02:00"),
+        wire("SN-1", "note", "2026-05-01T00:00:00Z"),
+    )
+
+    assert re.findall(r"<h3>(\d+)</h3>", page(client, "/products/SN-1")) == ["2027", "2026", "2025"]
+
+
+def test_oddities_are_grouped_and_folded_and_lead_to_their_events(client: Client) -> None:
+    keep(
+        client,
+        wire("SN-1", "production", at(0)),
+        wire("SN-1", "theft", at(1)),
+        *[wire("SN-1", "warranty", at(2 + n)) for n in range(5)],
+        *[wire("SN-1", "service", at(10 + n)) for n in range(2)],
+        wire("SN-1", "inventory", at(20)),
+        wire("SN-1", "recovery", at(21)),
+        wire("SN-1", "note", "2199-01-01T00:00:00Z"),
+    )
+
+    text = page(client, "/products/SN-1")
+    section = text[text.index('class="oddities"') : text.index('id="history"')]
+
+    assert "10 things look odd" in section
+    assert "Warranty while stolen <b>5 times</b>" in section
+    assert section.index("<summary>2 more</summary>") < section.index("Service while stolen <b>2 times</b>")
+    assert "<summary>2 more kinds</summary>" in section
+    links = re.findall(r'href="#([^"]+)"', section)
+    assert len(links) == 10
+    assert set(links) <= set(re.findall(r'<li id="([^"]+)"', text))
+
+
+def test_types_can_be_filtered_by_a_plain_link(client: Client) -> None:
+    keep(client, *notes(3), wire("SN-1", "zz_unknown", at(50)), wire("SN-1", "production", at(51)))
+
+    text = page(client, "/products/SN-1")
+    chips = re.findall(r'href="([^"]*)" data-type="(\w+)">.*?</svg>([^<]*) <span class="count">(\d+)<', text)
+
+    assert [chip[1:] for chip in chips] == [
+        ("production", "Production", "1"),
+        ("note", "Note", "3"),
+        ("zz_unknown", "Zz unknown", "1"),
+    ]
+    notes_only = page(client, urljoin("/products/SN-1", chips[1][0]))
+    assert titles(notes_only) == ["Note"] * 3
+    assert "Only Note" in notes_only
 
 
 def test_hostile_text_is_shown_and_not_run(client: Client) -> None:
@@ -129,16 +213,40 @@ def test_numbers_on_a_page_are_as_they_were_written(client: Client) -> None:
         assert re.search(rf"[>\s]{re.escape(number)}[<\s]", text), number
 
 
-def test_an_event_that_was_taken_out_says_so(client: Client) -> None:
+def test_an_event_that_was_taken_out_says_so_and_why(client: Client) -> None:
     keep(client, wire("SN-1", "production", at(1)), wire("SN-1", "theft", at(2)))
     theft, _ = client.http.get("/products/SN-1").json_body["history"]
-    keep(client, wire("SN-1", "void", at(3), metadata={"position": theft["position"]}))
+    why = "wrong <product> " + "x" * 300
+    keep(client, wire("SN-1", "void", at(3), metadata={"position": theft["position"], "why": why}))
 
     text = page(client, "/products/SN-1")
+    void, taken = re.findall(r'<li id="([^"]+)"', text)[:2]
 
-    assert 'class="event voided" data-type="theft"' in text
-    assert "taken out</a>" in text
+    assert f'<li id="{taken}" class="event voided" data-type="theft"' in text
+    said = re.search(rf'<a href="#{void}">Taken out</a>: ([^<]*)</p>', text)
+    assert said is not None
+    assert said[1].startswith("wrong &lt;product&gt; xxx")
+    assert len(said[1]) < 220
+    assert f'Takes out <a href="#{taken}">Theft, 1 January 2026</a>' in text
     assert '<span class="badge calm">Produced</span>' in text
+
+
+def test_a_void_on_another_page_is_a_link_away(client: Client) -> None:
+    """What voids an event stands on a newer page, or none of the pages that are shown."""
+    keep(client, wire("SN:1", "production", at(1)), wire("SN:1", "theft", at(2)))
+    theft, production = client.http.get("/products/SN%3A1").json_body["history"]
+    keep(client, wire("SN:1", "void", at(3), metadata={"position": theft["position"]}))
+    void = client.http.get("/products/SN%3A1").json_body["history"][0]
+    shown = [wiring.history().page("SN:1", limit=3).events[2]]
+
+    (line,) = timeline.Timeline(
+        shown, "../products/SN%3A1/events", (), {production["position"]: Voiding(void["position"], None)}
+    ).lines
+
+    assert line.voided_by is not None
+    there = page(client, urljoin("/products/SN%3A1", line.voided_by))
+    assert titles(there) == ["Void"]
+    assert line.voided_by.partition("#")[2] in re.findall(r'<li id="([^"]+)"', there)
 
 
 def test_older_events_are_a_plain_link_away(client: Client) -> None:
@@ -231,24 +339,152 @@ def test_searching_leads_to_the_product(client: Client) -> None:
     assert sought("%25").status_code == 400
 
 
-def test_refusals_are_pages_for_browsers_and_json_for_programs(client: Client) -> None:
-    for path, status, words in (
-        ("/products/NOPE", 404, "no history for product"),
-        ("/products/-1", 400, "serial: expected 1 to 128"),
-        ("/products/SN-1/events?colour=red", 400, "no such parameter"),
-        ("/assets/nope", 404, "no asset"),
-    ):
-        text = page(client, path, status)
-        assert words in text
-        assert str(status) in text
-        assert set(client.http.get(path).json_body) == {"Code", "Message"}
+@pytest.mark.parametrize(
+    ("path", "status", "words", "typed"),
+    [
+        ("/products/sn-nope", 404, "large and small letters are different letters", "sn-nope"),
+        ("/products/sn%3Anope/events", 404, "No event has been recorded", "sn:nope"),
+        ("/products/-1", 400, "A serial number is made of the letters A to Z", "-1"),
+        ("/?serial=SN%20%22%C3%9C%3E", 400, "A serial number is made of", "SN &#34;Ü&gt;"),
+        (f"/?serial={'%F0%9F%98%80' * 500}", 400, "A serial number is made of", "😀" * 200),
+        ("/products/SN-1/events?colour=red", 400, "no such parameter", None),
+        ("/assets/nope", 404, "There is no such page", ""),
+        ("/products", 404, "There is no such page", ""),
+        ("/no-such-address", 404, "There is no such page", ""),
+    ],
+)
+def test_refusals_are_words_for_people_and_json_for_programs(
+    client: Client, path: str, status: int, words: str, typed: str | None
+) -> None:
+    text = page(client, path, status)
+    assert words in text
+    assert f'<p class="eyebrow">{status}</p>' in text
+    assert re.findall(r' value="([^"]*)"', text) == ([] if typed is None else [typed])
+    assert not [jargon for jargon in JARGON if jargon in text]
+
+    assert set(client.http.get(path).json_body) == {"Code", "Message"}
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (401, "Paste yours below"),
+        (403, "Paste it again, whole"),
+        (406, "not in the form asked for"),
+        (410, "has been erased on request"),
+        (418, "That cannot be answered"),
+        (500, "Something went wrong here"),
+        (503, "what was recorded is still there"),
+    ],
+)
+def test_every_refusal_has_words_without_jargon(status: int, words: str) -> None:
+    text = pages.refusal(status, "this token is not valid here", "../")
+
+    assert words in text
+    assert not [jargon for jargon in JARGON if jargon in text]
+
+
+def test_every_address_that_is_not_there_is_one_of_ours(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As API Gateway routes it; Chalice's own test client knows no greedy path."""
+    monkeypatch.setattr(chalice.local, "RouteMatcher", greedy_paths.GreedyRouteMatcher)
+    from app import app
+
+    with Client(app, stage_name="test") as gateway:
+        for path in ("/no", "/no/", "/no/such/address", "/products/SN-1/nope", "/products/SN-1/nope/?x=1"):
+            text = page(gateway, path, 404)
+            for reference in _REFERENCE.findall(text):
+                resolved = urljoin(f"https://example.org/prod{path}", reference)
+                there = resolved.removeprefix("https://example.org/prod").partition("#")[0]
+                if not reference.startswith("#"):
+                    assert gateway.http.get(there, headers=BROWSER).status_code == 200, (path, reference)
+            answer = gateway.http.get(path)
+            assert (answer.status_code, set(answer.json_body)) == (404, {"Code", "Message"})
+            assert gateway.http.request("HEAD", path).status_code == 404
 
 
 def test_a_table_that_does_not_answer_is_a_page_too(client: Client) -> None:
     os.environ["LIFECYCLE_HISTORY_TABLE"] = "no-such-table"
     wiring.reset()
 
-    assert "the history does not answer" in page(client, "/products/SN-1", 503)
+    assert "The history does not answer just now" in page(client, "/products/SN-1", 503)
+
+
+METADATA_BYTES = 380_000
+
+#: Metadata of about METADATA_BYTES, and of the 20 KB of which a page holds fifty.
+HOSTILE = {
+    "nested": lambda size: '{"a":[' + ",".join(["[" * 500 + "]" * 500] * (size // 1001)) + "]}",
+    "astral": lambda size: '{"a":"' + "\U0001f600" * (size // 4) + '"}',
+    "quotes": lambda size: '{"a":"' + '\\"' * (size // 2) + '"}',
+    "telemetry": lambda size: '{"a":[' + ",".join(['{"t":"<é>","v":1.50}'] * (size // 21)) + "]}",
+    "members": lambda size: "{" + ",".join(f'"é{number:06d}":"<"' for number in range(size // 15)) + "}",
+}
+
+
+@pytest.mark.parametrize("metadata", HOSTILE.values(), ids=HOSTILE)
+def test_whatever_is_stored_a_page_fits_into_what_lambda_can_answer(
+    client: Client, metadata: Callable[[int], str]
+) -> None:
+    """Stored straight into the table: no rule of ingest has looked at it."""
+    for number in range(120):
+        size = METADATA_BYTES if number >= 118 else 20_000
+        store_hostile(number, metadata(size))
+
+    for query in ("", "/events?limit=1000", "/events?limit=1000&order=asc"):
+        response = client.http.get(f"/products/SN-1{query}", headers=BROWSER)
+        assert response.status_code == 200
+        text = response.body.decode()
+        answer = {"statusCode": 200, "headers": dict(response.headers), "body": text}
+        assert len(json.dumps(answer)) < MAX_RESPONSE
+        assert "cut here" in text or "not shown here" in text
+        assert 1 <= text.count('class="title"') <= timeline.MAX_EVENTS
+    seen = 0
+    here: str | None = "/products/SN-1/events?limit=1000"
+    while here is not None:
+        text = page(client, here)
+        seen += text.count('class="title"')
+        link = re.search(r'id="more" rel="next" href="([^"]+)"', text)
+        here = urljoin(here, link.group(1).replace("&amp;", "&")) if link else None
+    assert seen == 120, "what does not fit on a page is on the next one"
+
+
+def test_a_page_has_a_hundred_lines_at_most(client: Client) -> None:
+    keep(client, *notes(130))
+
+    text = page(client, "/products/SN-1/events?limit=1000")
+
+    assert len(titles(text)) == 100
+    (following,) = re.findall(r'id="more" rel="next" href="([^"]+)"', text)
+    assert len(titles(page(client, urljoin("/products/SN-1/events", following.replace("&amp;", "&"))))) == 30
+
+
+def test_what_is_cut_is_a_link_away(client: Client) -> None:
+    long = {"lines": "a\n" * 200, "log": "x" * 5000}
+    keep(client, wire("SN:1", metadata=long), wire("SN:1", "note", at(9)))
+
+    text = page(client, "/products/SN%3A1")
+    assert text.count("… cut here") == 2
+    (_, address) = re.findall(r'class="data" href="([^"]+)"', text)
+    there = client.http.get(urljoin("/products/SN%3A1", address.replace("&amp;", "&")))
+
+    assert [event["metadata"] for event in there.json_body["events"]] == [long]
+
+
+def store_hostile(number: int, metadata: str) -> None:
+    event = Event(
+        serial="SN-1",
+        type="theft",
+        occurred_at=f"2026-01-01T00:00:00.{'1' * 2000}+05:30",
+        event_id="\U0001f600" * 128,
+        source="\U0001f600" * 128,
+        metadata=metadata,
+        position=f"2025-12-31T18:30:00.111111Z#{number:032x}",
+    )
+    written = wiring.history().write([to_item(event, 1790000000123)], Deadline(30))
+    assert not written.refused
+    assert not written.unfinished
 
 
 def test_pages_need_nothing_from_elsewhere() -> None:

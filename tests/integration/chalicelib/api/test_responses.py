@@ -164,6 +164,39 @@ def test_csv_comes_page_by_page_and_holds_everything(client: Client) -> None:
     assert last["metadata"] == text
 
 
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/products/SN%3A1", "SN_1-part-50-events.json"),
+        ("/products/SN%3A1?format=epcis", "SN_1-part-50-events.jsonld"),
+        ("/products/SN%3A1/events?limit=1000&format=csv", "SN_1.csv"),
+        ("/products/SN%3A1/events?limit=1000&format=ndjson&order=asc", "SN_1.ndjson"),
+        ("/products/SN%3A1/events?limit=60&format=epcis", "SN_1.jsonld"),
+        ("/products/SN%3A1/events?limit=60&format=json", "SN_1.json"),
+        ("/products/SN%3A1/events?limit=59&format=csv", "SN_1-part-59-events.csv"),
+        ("/products/SN%3A1/events?type=note&limit=1000&format=csv", "SN_1-part-60-events.csv"),
+        ("/products/SN%3A1/events?since=2026-01-01T00:00:50Z&format=json", "SN_1-part-10-events.json"),
+    ],
+)
+def test_an_answer_is_named_after_its_product_and_says_when_it_is_a_part(
+    client: Client, path: str, name: str
+) -> None:
+    keep(client, *notes(60, "SN:1"))
+
+    assert client.http.get(path).headers["Content-Disposition"] == f'inline; filename="{name}"'
+
+
+def test_the_last_page_is_a_part_and_a_page_for_people_is_no_file(client: Client) -> None:
+    keep(client, *notes(60))
+
+    *_, last = linked(client, "/products/SN-1/events?limit=59", "text/csv")
+    assert 'filename="SN-1-part-1-events.csv"' in last.headers["Content-Disposition"]
+    assert (
+        "Content-Disposition"
+        not in client.http.get("/products/SN-1", headers={"Accept": "text/html"}).headers
+    )
+
+
 def test_ndjson_lines_say_it_all(client: Client) -> None:
     keep(client, *notes(30))
 

@@ -214,7 +214,7 @@ def test_the_log_line_says_where_how_many_and_how_long_the_stream_still_holds_th
     logged = capsys.readouterr().out
     line = json.loads(logged)
     assert "hunter2" not in logged
-    assert line["message"] == "dead letter triaged"
+    assert (line["kind"], line["finished"]) == ("dead_letter", True)
     assert (line["stream"], line["shard_id"]) == (stream.name, stream.shard_id)
     assert (line["first"], line["last"], line["batch_size"]) == (numbers[0], numbers[-1], 4)
     assert (line["stored"], line["quarantined"], line["expired"]) == (3, {"not_json": 1}, 0)

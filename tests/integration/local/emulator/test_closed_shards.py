@@ -1,19 +1,17 @@
 """Closed shards of the embedded endpoint: listed, read to the end, kept over a restart, one day gone."""
 
 import time
-import types
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import boto3
 import pytest
 
-from local.emulator import __main__ as ministack
+from local.aws import client
 from local.emulator import process
-from local.emulator.patches import kinesis_long_polls, kinesis_resharding, kinesis_shards
-from local.event_sources.shard_reader import ShardReader, Start, client_config
+from local.emulator.patches import kinesis_expiry, kinesis_resharding, kinesis_shards
 from tests.support.shards import (
     HASH_KEYS,
     hash_range,
@@ -33,10 +31,9 @@ from tests.support.shards import (
 
 @pytest.fixture
 def kinesis(aws: str) -> Iterator[Any]:
-    client = boto3.client("kinesis", config=client_config(4))
-    kinesis_long_polls.allow(client)
-    yield client
-    client.close()
+    kinesis = client("kinesis")
+    yield kinesis
+    kinesis.close()
 
 
 @pytest.fixture
@@ -85,23 +82,6 @@ def test_the_end_of_a_shard_names_its_children_and_theirs_both_parents(kinesis: 
     assert read(kinesis, single, merged["ShardId"]).children is None
 
 
-def test_a_read_that_waits_hears_of_the_shards_end_at_once_and_none_waits_behind_it(
-    kinesis: Any, single: str
-) -> None:
-    reader = ShardReader(kinesis, single, "shardId-000000000000", Start.oldest())
-    reader.open(time.time())
-    began = time.monotonic()
-
-    with ThreadPoolExecutor(1) as pool:
-        reading = pool.submit(reader.read, 10, time.time(), kinesis_long_polls.LONGEST_S)
-        split(kinesis, single, *open_shards(kinesis, single))
-        assert reading.result().is_end
-    again = ShardReader(kinesis, single, "shardId-000000000000", Start.oldest())
-    assert all(again.read(10, time.time(), kinesis_long_polls.LONGEST_S).is_end for _ in range(3))
-
-    assert time.monotonic() - began < kinesis_long_polls.LONGEST_S
-
-
 def test_a_stream_that_was_resharded_survives_a_restart_with_everything_on_it(
     kinesis: Any, tmp_path: Path
 ) -> None:
@@ -128,36 +108,14 @@ def test_a_stream_that_was_resharded_survives_a_restart_with_everything_on_it(
         second.stop()
 
 
-@pytest.fixture
-def ministack_of_ours(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """MiniStack's Kinesis in this process, put back afterwards; `now` is the time when a shard is closed."""
-    from ministack.services import kinesis, lambda_svc
-    from ministack.services.cloudformation import provisioners
-
-    names = (
-        *kinesis_resharding._READS,
-        *kinesis_resharding._CHANGES,
-        *kinesis_resharding._USED,
-        "_expire_records",
-        "_expire_iterators",
-    )
-    for name in names:
-        monkeypatch.setattr(kinesis, name, getattr(kinesis, name))
-    handlers = provisioners._RESOURCE_HANDLERS["AWS::Kinesis::Stream"]
-    monkeypatch.setitem(handlers, "update", handlers["update"])
-    own = types.SimpleNamespace(now=time.time(), kinesis=kinesis)
-    ministack.skip_needless_expiry(kinesis)
-    kinesis_resharding.grant(kinesis, provisioners, lambda_svc, clock=lambda: own.now)
-    yield own
-    kinesis.reset()
-
-
 def test_a_closed_shard_goes_when_its_retention_is_over_and_its_records_as_theirs_is(
-    ministack_of_ours: Any,
+    ministack: SimpleNamespace,
 ) -> None:
-    kinesis = ministack_of_ours.kinesis
+    kinesis = ministack.kinesis
     hour = 3600.0
-    really_now = time.time()
+    now = really_now = time.time()
+    kinesis_expiry.apply(kinesis)
+    kinesis_resharding.apply(kinesis, ministack.provisioners, ministack.lambda_svc, clock=lambda: now)
     kinesis._create_stream({"StreamName": "s", "ShardCount": 1})
     stream = kinesis._streams["s"]
     for data in ("b2xk", "bmV3"):
@@ -166,23 +124,15 @@ def test_a_closed_shard_goes_when_its_retention_is_over_and_its_records_as_their
     parent["records"][0]["ApproximateArrivalTimestamp"] = really_now - 25 * hour
     parent["records"][1]["ApproximateArrivalTimestamp"] = really_now - 23 * hour
 
-    ministack_of_ours.now = really_now - 22 * hour
+    now = really_now - 22 * hour
     kinesis._split_shard(
         {"StreamName": "s", "ShardToSplit": "shardId-000000000000", "NewStartingHashKey": str(2**127)}
     )
-    ministack_of_ours.now = really_now
+    now = really_now
     kinesis._describe_stream({"StreamName": "s"})
     assert [len(shard["records"]) for shard in stream["shards"].values()] == [1, 0, 0]
 
-    ministack_of_ours.now = really_now + 2.1 * hour
+    now = really_now + 2.1 * hour
     kinesis._list_shards({"StreamName": "s"})
     assert sorted(stream["shards"]) == ["shardId-000000000001", "shardId-000000000002"]
     assert len(kinesis_shards.open_shards(stream)) == 2
-
-
-def test_a_ministack_that_has_changed_is_left_alone() -> None:
-    changed = types.SimpleNamespace(_split_shard=print)
-
-    kinesis_resharding.grant(changed, types.SimpleNamespace(), types.SimpleNamespace())
-
-    assert changed._split_shard is print

@@ -1,13 +1,9 @@
 """What the embedded endpoint learnt for deploying.  That deploying works is in test_deploying*.py."""
 
 import json
-from types import SimpleNamespace
-from typing import Any
 
 import boto3
 import pytest
-
-from local.emulator.patches import apigateway_import, cloudformation_stream_import
 
 
 def description(title: str, *paths: str) -> bytes:
@@ -69,17 +65,3 @@ def test_a_stream_that_is_not_there_is_not_imported(aws: str) -> None:
     cloudformation.delete_stack(StackName="imports")
     assert proposed["Status"] == "FAILED"
     assert "'no-such' was not found" in proposed["StatusReason"]
-
-
-def test_a_ministack_that_has_changed_is_left_alone() -> None:
-    async def handle(*_: Any) -> None: ...
-
-    api_gateway = SimpleNamespace(handle_request=handle)
-    handlers: dict[str, Any] = {"AWS::Kinesis::Stream": {}}
-    cloudformation = SimpleNamespace(provisioners=SimpleNamespace(_RESOURCE_HANDLERS=handlers))
-
-    apigateway_import.take_descriptions(api_gateway)
-    cloudformation_stream_import.allow(cloudformation, SimpleNamespace(_streams={}))
-
-    assert api_gateway.handle_request is handle
-    assert handlers == {"AWS::Kinesis::Stream": {}}

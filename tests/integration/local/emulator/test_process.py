@@ -6,26 +6,21 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import boto3
 import pytest
 
-from local.emulator import __main__ as ministack
 from local.emulator import process
 from tests.support.headings import says
-from tests.support.processes import until
+from tests.support.waiting import eventually
 
 PARENT = """
 import json, sys, time
 from pathlib import Path
-from types import ModuleType
-from local.emulator import __main__ as ministack
 from local.emulator import process as endpoint
-from tests.support.processes import until
 directory = Path(sys.argv[1])
 record = directory / "endpoint.json" if sys.argv[2] == "recorded" else None
 running = endpoint.start(port=endpoint.free_port(), log_path=directory / "log", record=record)
@@ -76,6 +71,15 @@ def test_it_listens_on_loopback_only(tmp_path: Path) -> None:
     assert not process.answers(running.url)
 
 
+def test_why_it_does_not_start_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "_MODULE", "local.no_such_module")
+
+    with pytest.raises(process.EndpointError, match=r"No module named local\.no_such_module") as refused:
+        process.start(log_path=tmp_path / "log")
+
+    assert says("the endpoint ended at once with code …", str(refused.value))
+
+
 def test_its_state_survives_an_orderly_restart_on_another_port(tmp_path: Path) -> None:
     first = process.start(log_path=tmp_path / "log", state_dir=tmp_path / "state")
     boto3.client("sqs", endpoint_url=first.url).create_queue(QueueName="kept")
@@ -104,7 +108,7 @@ def test_it_ends_with_the_process_that_started_it_even_when_that_is_killed(start
 
     parent.kill()
 
-    assert until(lambda: not process.answers(url))
+    assert eventually(lambda: not process.answers(url))
 
 
 def test_a_recorded_one_outlives_a_kill_and_is_adopted_and_stopped(
@@ -121,6 +125,33 @@ def test_a_recorded_one_outlives_a_kill_and_is_adopted_and_stopped(
     adopted.stop()
     assert not process.answers(url)
     assert process.recorded(record) is None
+
+
+def test_one_with_other_shard_limits_is_ended_in_order_and_started_again_with_what_it_kept(
+    tmp_path: Path,
+) -> None:
+    kept: dict[str, Any] = {
+        "port": process.free_port(),
+        "log_path": tmp_path / "log",
+        "state_dir": tmp_path / "state",
+        "record": tmp_path / "endpoint.json",
+    }
+    started = []
+    for shard_limits in (False, True, True, False):
+        started.append(process.start(**kept, shard_limits=shard_limits))
+        kinesis = boto3.client("kinesis", endpoint_url=started[-1].url)
+        if len(started) == 1:
+            kinesis.create_stream(StreamName="kept", ShardCount=1)
+        records = [{"Data": bytes(2000), "PartitionKey": str(number)} for number in range(500)]
+        answers = [kinesis.put_records(StreamName="kept", Records=records) for _ in range(4)]
+        kinesis.close()
+        assert any(answer["FailedRecordCount"] for answer in answers) is shard_limits
+
+    first, limited, adopted, last = started
+    assert adopted.pid == limited.pid
+    assert first.is_gone
+    assert limited.is_gone
+    last.stop()
 
 
 def test_a_port_of_another_program_is_refused_in_one_sentence(tmp_path: Path) -> None:
@@ -161,63 +192,3 @@ def test_somebody_elses_endpoint_is_never_stopped(endpoint_url: str) -> None:
     process.at(endpoint_url).stop()
 
     assert process.answers(endpoint_url)
-
-
-@pytest.fixture
-def kinesis_of_ministack(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """MiniStack's own module, put back afterwards."""
-    from ministack.services import kinesis
-
-    for name in ("_expire_records", "_expire_iterators"):
-        monkeypatch.setattr(kinesis, name, getattr(kinesis, name))
-    return kinesis
-
-
-def test_records_past_their_retention_still_vanish_and_others_stay(kinesis_of_ministack: ModuleType) -> None:
-    ministack.skip_needless_expiry(kinesis_of_ministack)
-    now = time.time()
-    records = [{"ApproximateArrivalTimestamp": now - age_s} for age_s in (90_000, 86_500, 86_300, 1)]
-    stream = {"RetentionPeriodHours": 24, "shards": {"old": {"records": records}, "empty": {"records": []}}}
-
-    kinesis_of_ministack._expire_records(stream)
-
-    assert stream["shards"]["old"]["records"] == records[2:]
-
-
-def test_a_stream_without_records_past_their_retention_is_not_copied(
-    kinesis_of_ministack: ModuleType,
-) -> None:
-    ministack.skip_needless_expiry(kinesis_of_ministack)
-    records = [{"ApproximateArrivalTimestamp": time.time()}] * 3
-    stream = {"RetentionPeriodHours": 24, "shards": {"young": {"records": records}}}
-
-    kinesis_of_ministack._expire_records(stream)
-
-    assert stream["shards"]["young"]["records"] is records
-
-
-def test_shard_iterators_are_cleared_away_now_and_then(kinesis_of_ministack: ModuleType) -> None:
-    cleared_at: list[float] = []
-    now = 1000.0
-    kinesis_of_ministack._expire_iterators = lambda: cleared_at.append(now)
-    ministack.skip_needless_expiry(kinesis_of_ministack, clock=lambda: now)
-
-    for step_s in (0.0, 1.0, 8.9, 0.1, 0.1, 10.0):
-        now += step_s
-        kinesis_of_ministack._expire_iterators()
-
-    assert cleared_at == pytest.approx([1000.0, 1010.0, 1020.1])
-
-
-def test_the_endpoint_that_is_served_has_these_shortcuts(
-    kinesis_of_ministack: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    served: list[str] = []
-    monkeypatch.setattr(sys, "argv", ["local.emulator.__main__"])
-    monkeypatch.setattr(
-        "ministack.app.main", lambda: served.append(kinesis_of_ministack._expire_records.__module__)
-    )
-
-    ministack.main()
-
-    assert served == ["local.emulator.__main__"]

@@ -6,13 +6,12 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from local.event_sources.shard_reader import client_config
+from local.aws import client
 from tests.support.shards import (
     HASH_KEYS,
     hash_range,
@@ -32,9 +31,9 @@ from tests.support.shards import (
 
 @pytest.fixture
 def kinesis(aws: str) -> Iterator[Any]:
-    client = boto3.client("kinesis", config=client_config(4))
-    yield client
-    client.close()
+    kinesis = client("kinesis")
+    yield kinesis
+    kinesis.close()
 
 
 @pytest.fixture

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from local.event_sources.batch_item_failures import Outcome
-from tests.support.mappings import Rig, by_number, eventually, flat, rigged
+from local.sandbox.outcome import Outcome
+from tests.support.mappings import Rig, by_number, flat, rigged
+from tests.support.waiting import eventually, pass_time
 
 
 @pytest.fixture
@@ -87,6 +88,20 @@ def test_whoever_asks_does_not_wait_for_the_poll_interval(rig: Rig) -> None:
         assert eventually(mapping.drained)
 
     assert rig.delivered() == [sent]
+
+
+def test_a_shard_that_has_just_brought_something_is_read_at_its_interval_all_the_same(rig: Rig) -> None:
+    with rig.running(batch_size=10, poll_interval_s=600.0) as mapping:
+        assert eventually(mapping.drained)
+        first = rig.put({"n": 1})
+        assert eventually(mapping.drained)
+        second = rig.put({"n": 2})
+        pass_time(1.0)
+        assert rig.delivered() == [first]
+
+        assert eventually(mapping.drained)
+
+    assert rig.delivered() == [first, second]
 
 
 def test_a_window_gathers_records_from_several_reads(rig: Rig) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from local.event_sources.batch_item_failures import Ending, Outcome
-from tests.support.mappings import Rig, by_number, eventually, rigged
+from local.sandbox.outcome import Ending, Outcome
+from tests.support.mappings import Rig, by_number, rigged
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -76,7 +77,7 @@ def test_reported_failures_are_retried_from_there_with_fresh_retries(rig: Rig) -
 
 
 def test_a_timeout_is_a_failed_invocation_and_the_batch_comes_again(aws: str, tmp_path: Path) -> None:
-    rig = Rig(tmp_path, timeout_s=1.5)
+    rig = Rig(tmp_path, timeout_s=4.0)
     try:
         sent = rig.put({"hang": True, "until": 1}, key="one")
         with rig.running(batch_size=10, retry_attempts=3) as mapping:

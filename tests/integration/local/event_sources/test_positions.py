@@ -16,7 +16,8 @@ import pytest
 
 from chalicelib.errors import ConfigurationError
 from cli.paths import ROOT
-from tests.support.mappings import Rig, eventually, flat, pass_time, rigged
+from tests.support.mappings import Rig, flat, rigged
+from tests.support.waiting import eventually, pass_time
 
 
 @pytest.fixture
@@ -52,8 +53,10 @@ def test_killing_everything_of_ours_in_the_middle_loses_nothing(wide: Rig) -> No
 import boto3
 from pathlib import Path
 from local.event_sources.checkpoints import Checkpoints
+from local.event_sources.failure_destination import FailureDestination
 from local.event_sources.kinesis import KinesisMapping
 from local.event_sources.settings import KinesisSettings
+from local.event_sources.shard_runner import MappingParts
 from local.sandbox.pool import SandboxPool
 pool = SandboxPool(
     handler="tests.support.handlers.note",
@@ -61,11 +64,11 @@ pool = SandboxPool(
     timeout_s=30,
     log_path=Path({str(wide.notes_path)!r} + ".log"),
 )
-KinesisMapping(
+KinesisMapping(MappingParts(
     settings=KinesisSettings(batch_size=20), stream={wide.stream!r}, function="note", invoke=pool.invoke,
-    kinesis=boto3.client("kinesis"), sqs=boto3.client("sqs"),
-    checkpoints=Checkpoints(boto3.client("dynamodb"), {wide.table!r}),
-).start()
+    kinesis=boto3.client("kinesis"), checkpoints=Checkpoints(boto3.client("dynamodb"), {wide.table!r}),
+    failures=FailureDestination(boto3.client("sqs"), None),
+)).start()
 print(flush=True)
 input()
 """
@@ -204,7 +207,5 @@ def test_a_stream_that_does_not_exist_is_a_sentence(rig: Rig) -> None:
 
 
 def test_a_failure_queue_that_does_not_exist_is_a_sentence(rig: Rig) -> None:
-    mapping = rig.mapping(failure_queue="no-such-queue")
-
     with pytest.raises(ConfigurationError, match="queue 'no-such-queue' does not exist"):
-        mapping.start()
+        rig.mapping(failure_queue="no-such-queue")

@@ -19,24 +19,25 @@ from typing import Any
 import pytest
 
 from chalicelib import settings, wiring
+from infra import functions
 from local import pipeline
 from local.commands.audit import Produced, audit
-from local.commands.demo import wait_until_drained
-from local.event_sources import settings as mapping_settings
+from local.draining import wait_until_drained
 from local.event_sources.observer import Invocation
 from local.faults.switchboard import Faults, Switchboard
-from local.observers.failure_counts import Watch
+from local.observers.counters import Stopwatch
+from local.observers.function_logs import LogReader
 from local.pipeline import Pipeline, Plan
 from producer import send
 from producer.entry import Entry, event_entry
 from producer.lives import lives
 from producer.putter import Putter
-from tests.support.mappings import eventually
+from tests.support.waiting import eventually
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 
 
-class Seen(Watch):
+class Seen(Stopwatch):
     """The watch of the failures' story, and how each invocation ended."""
 
     def __init__(self) -> None:
@@ -68,7 +69,7 @@ class Run:
 
     def drain(self) -> None:
         """Wait until the stream and the dead-letter queue are done with."""
-        assert wait_until_drained(self.running, self.watch, lambda _: None, stall_s=60)
+        assert wait_until_drained(self.running, self.watch, stall_s=60)
 
     def assert_nothing_lost(self) -> None:
         """Everything that was sent is there, through the API, and nothing else."""
@@ -78,11 +79,8 @@ class Run:
 
     def dead_letters(self) -> list[dict[str, Any]]:
         """What triage said about each dead letter."""
-        found = []
-        for line in (self.logs / "triage_dead_letters.log").read_text().splitlines():
-            if '"dead letter triaged' in line:
-                found.append(json.loads(line))
-        return found
+        lines = LogReader(self.logs / "triage_dead_letters.log").new()
+        return [line for line in lines if line.get("kind") == "dead_letter" and line["finished"]]
 
 
 Start = Callable[..., Run]
@@ -94,17 +92,17 @@ def start(aws: str, tmp_path: Path) -> Iterator[Start]:
     with ExitStack() as stops:
 
         def begin(faults: Faults | None = None, *, timeout_s: int | None = None, **mapping: Any) -> Run:
-            document = json.loads(mapping_settings.FUNCTIONS.read_text())
+            document = json.loads(functions.FUNCTIONS.read_text())
             function = document["Resources"]["ProcessLifecycle"]["Properties"]
             function["Events"]["ProcessLifecycleKinesisEventSource"]["Properties"].update(mapping)
             function["Timeout"] = timeout_s or function["Timeout"]
-            functions = tmp_path / "functions.json"
-            functions.write_text(json.dumps(document))
+            file = tmp_path / "functions.json"
+            file.write_text(json.dumps(document))
             watch = Seen()
             board = Switchboard(tmp_path / "faults", faults, seed=1)
             os.environ["AWS_ENDPOINT_URL"] = aws
             plan = Plan(f"t{uuid.uuid4().hex[:8]}", tmp_path, is_temporary=True, faults=board)
-            plan = replace(plan, functions=functions)
+            plan = replace(plan, functions=file)
             return Run(
                 stops.enter_context(pipeline.running(plan, watch, lambda _: None)), watch, board, tmp_path
             )
@@ -123,10 +121,10 @@ def test_one_record_among_200_that_crashes_the_code_is_alone_dead_lettered_and_q
     put(entries)
     # The 199 do not wait for triage, nor for each other's retries.
     assert eventually(lambda: run.running.stored() == 199)
-    assert eventually(lambda: run.watch.dead_letter_messages == 1)
+    assert eventually(lambda: run.watch.counts().dead_letter_messages == 1)
     assert eventually(run.running.drained)
 
-    assert run.watch.bisected_from == 200
+    assert run.watch.counts().bisected_from == 200
     assert run.watch.counts().discarded == 1
     (letter,) = run.dead_letters()
     assert (letter["batch_size"], letter["quarantined"], letter["stored"]) == (1, {"handler_error": 1}, 0)
@@ -147,7 +145,7 @@ def test_without_bisect_and_reports_one_letter_names_200_and_triage_stores_199(s
     run.board.switch(Faults(handler_bug=(culprit.partition_key,)))
 
     put(entries)
-    assert eventually(lambda: run.watch.dead_letter_messages == 1)
+    assert eventually(lambda: run.watch.counts().dead_letter_messages == 1)
     assert eventually(run.running.drained)
 
     assert run.watch.counts().bisects == 0
@@ -173,7 +171,7 @@ def test_a_worker_killed_in_the_middle_is_a_failed_invocation_and_its_batch_come
 
 
 def test_a_handler_that_hangs_is_killed_at_its_time_out_and_its_batch_comes_again(start: Start) -> None:
-    run = start(Faults(timeout=0.4), timeout_s=1)
+    run = start(Faults(timeout=0.4), timeout_s=3)
 
     run.send(200)
     run.drain()

@@ -5,17 +5,17 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from cli.paths import ROOT
-from local.event_sources.batch_item_failures import Ending
+from local.sandbox.outcome import Ending, Outcome
 from local.sandbox.pool import SandboxPool
-from tests.support.processes import until
+from tests.support.waiting import PATIENCE_S, eventually
 
 Pools = Callable[..., SandboxPool]
 
@@ -39,6 +39,13 @@ def pool_of(tmp_path: Path) -> Iterator[Pools]:
     yield make
     for pool in pools:
         pool.close()
+
+
+def error_of(outcome: Outcome) -> dict[str, Any]:
+    """The function error that was answered."""
+    assert outcome.ending is not Ending.OK
+    error: dict[str, Any] = json.loads(outcome.payload)
+    return error
 
 
 def is_running(pid: int) -> bool:
@@ -100,7 +107,7 @@ def test_a_raised_exception_is_an_unhandled_function_error_with_its_trace(
     outcome = pool.invoke(b"{}")
     again = pool.invoke(b"{}")
 
-    error = outcome.error()
+    error = error_of(outcome)
     assert outcome.ending is Ending.ERROR
     assert outcome.function_error == "Unhandled"
     assert (error["errorType"], error["errorMessage"]) == ("ValueError", "no such dealer")
@@ -114,7 +121,7 @@ def test_a_raised_exception_is_an_unhandled_function_error_with_its_trace(
 
 
 def test_a_timeout_kills_the_process_and_the_next_invocation_gets_a_new_one(pool_of: Pools) -> None:
-    pool = pool_of("sleep", timeout_s=1.0)
+    pool = pool_of("sleep", timeout_s=3.0)
     first = int(pool.invoke(b'{"seconds": 0}').payload)
 
     outcome = pool.invoke(b'{"seconds": 600}')
@@ -122,8 +129,8 @@ def test_a_timeout_kills_the_process_and_the_next_invocation_gets_a_new_one(pool
 
     assert outcome.ending is Ending.TIMEOUT
     assert outcome.function_error == "Unhandled"
-    assert outcome.error()["errorType"] == "Sandbox.Timedout"
-    assert outcome.error()["errorMessage"].endswith("Task timed out after 1.00 seconds")
+    assert error_of(outcome)["errorType"] == "Sandbox.Timedout"
+    assert error_of(outcome)["errorMessage"].endswith("Task timed out after 3.00 seconds")
     assert not is_running(first)
     assert after != first
 
@@ -131,10 +138,10 @@ def test_a_timeout_kills_the_process_and_the_next_invocation_gets_a_new_one(pool
 def test_a_timeout_also_ends_what_the_handler_has_started(pool_of: Pools, tmp_path: Path) -> None:
     note = tmp_path / "pid"
 
-    outcome = pool_of("with_child", timeout_s=1.5).invoke(json.dumps({"path": str(note)}).encode())
+    outcome = pool_of("with_child", timeout_s=4.0).invoke(json.dumps({"path": str(note)}).encode())
 
     assert outcome.ending is Ending.TIMEOUT
-    assert until(lambda: not is_running(int(note.read_text())))
+    assert eventually(lambda: not is_running(int(note.read_text())))
 
 
 @pytest.mark.parametrize(
@@ -146,21 +153,25 @@ def test_a_handler_that_leaves_is_a_failed_invocation(pool_of: Pools, status: in
 
     assert outcome.ending is Ending.CRASH
     assert outcome.function_error == "Unhandled"
-    assert outcome.error()["errorType"] == "Runtime.ExitError"
-    assert outcome.error()["errorMessage"].endswith(words)
+    assert error_of(outcome)["errorType"] == "Runtime.ExitError"
+    assert error_of(outcome)["errorMessage"].endswith(words)
 
 
-def test_a_worker_killed_in_the_middle_is_a_failed_invocation_and_is_replaced(pool_of: Pools) -> None:
-    pool = pool_of("sleep")
+def test_a_worker_killed_in_the_middle_is_a_failed_invocation_and_is_replaced(
+    pool_of: Pools, tmp_path: Path
+) -> None:
+    pool, begun = pool_of("sleep"), tmp_path / "begun"
     pid = int(pool.invoke(b'{"seconds": 0}').payload)
 
     with ThreadPoolExecutor(1) as thread:
-        doomed = thread.submit(pool.invoke, b'{"seconds": 600}')
-        threading.Timer(0.3, os.kill, (pid, signal.SIGKILL)).start()
-        outcome = doomed.result(20)
+        event = json.dumps({"path": str(begun), "seconds": 600}).encode()
+        doomed = thread.submit(pool.invoke, event)
+        assert eventually(begun.exists)
+        os.kill(pid, signal.SIGKILL)
+        outcome = doomed.result(PATIENCE_S)
 
     assert outcome.ending is Ending.CRASH
-    assert outcome.error()["errorMessage"].endswith("signal: killed")
+    assert error_of(outcome)["errorMessage"].endswith("signal: killed")
     assert int(pool.invoke(b'{"seconds": 0}').payload) != pid
 
 
@@ -180,7 +191,8 @@ def test_invocations_at_the_same_time_run_in_processes_of_their_own(pool_of: Poo
     pool = pool_of("sleep")
 
     with ThreadPoolExecutor(3) as threads:
-        pids = {int(each.payload) for each in threads.map(pool.invoke, [b'{"seconds": 0.7}'] * 3, timeout=30)}
+        outcomes = threads.map(pool.invoke, [b'{"seconds": 0.7}'] * 3, timeout=PATIENCE_S)
+        pids = {int(each.payload) for each in outcomes}
     free = int(pool.invoke(b'{"seconds": 0}').payload)
 
     assert len(pids) == 3
@@ -201,7 +213,7 @@ def test_what_lambda_refuses_is_a_function_error(
     outcome = pool_of(handler).invoke(event.encode())
 
     assert outcome.ending is Ending.ERROR
-    assert outcome.error()["errorType"] == error_type
+    assert error_of(outcome)["errorType"] == error_type
 
 
 def test_the_largest_answer_lambda_takes_comes_back(pool_of: Pools) -> None:
@@ -223,8 +235,8 @@ def test_a_module_that_cannot_be_imported_is_a_function_error(tmp_path: Path) ->
         outcome = pool.invoke(b"{}")
 
     assert outcome.ending is Ending.ERROR
-    assert outcome.error()["errorType"] == "Runtime.ImportModuleError"
-    assert "no_such_module_anywhere" in outcome.error()["errorMessage"]
+    assert error_of(outcome)["errorType"] == "Runtime.ImportModuleError"
+    assert "no_such_module_anywhere" in error_of(outcome)["errorMessage"]
 
 
 def test_closing_ends_every_process_and_fails_what_is_under_way(pool_of: Pools) -> None:
@@ -232,10 +244,10 @@ def test_closing_ends_every_process_and_fails_what_is_under_way(pool_of: Pools) 
 
     with ThreadPoolExecutor(1) as thread:
         under_way = thread.submit(pool.invoke, b'{"seconds": 600}')
-        assert until(lambda: len(pool.pids()) == 1)
+        assert eventually(lambda: len(pool.pids()) == 1)
         pids = pool.pids()
         pool.close()
-        outcome = under_way.result(20)
+        outcome = under_way.result(PATIENCE_S)
 
     assert outcome.ending is Ending.CRASH
     assert not any(map(is_running, pids))
@@ -259,4 +271,4 @@ def test_a_worker_dies_with_whoever_started_it_even_during_an_invocation(tmp_pat
         assert is_running(worker)
         parent.kill()
 
-    assert until(lambda: not is_running(worker))
+    assert eventually(lambda: not is_running(worker))

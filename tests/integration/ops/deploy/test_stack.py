@@ -11,12 +11,12 @@ from typing import Any
 import boto3
 import pytest
 
-from chalicelib.errors import ConfigurationError
 from cli.exits import EXIT_FAILED, EXIT_OK, EXIT_UNAVAILABLE, EXIT_USAGE
+from infra import stages as stage_settings
 from infra import template
 from local import stack as local_stack
 from ops.__main__ import main
-from ops.deploy import change_set, retained_resources, stack
+from ops.deploy import change_set, retained_resources
 from tests.support.headings import says
 
 STACK = "lifecycle-dev-data"
@@ -51,7 +51,7 @@ def stages(
     aws_of_ops: None, resources: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Stages]:
     path = tmp_path / "stages.json"
-    monkeypatch.setattr(stack, "STAGES", path)
+    monkeypatch.setattr(stage_settings, "STAGES", path)
     monkeypatch.setattr(change_set, "POLL_S", 0.02)
     yield Stages(path)
     local_stack.remove(boto3.client("cloudformation"), "dev")
@@ -181,7 +181,9 @@ def test_what_would_lose_data_is_not_applied_unless_that_is_said(
 
     assert apply("--yes") == EXIT_FAILED
 
-    assert "this would replace History and lose what is in it" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "this would replace History and lose what is in it" in told
+    assert says("this would replace", told)
     assert table.scan()["Count"] == 1
 
 
@@ -250,7 +252,7 @@ def test_the_archive_s_bucket_is_adopted_where_there_is_to_be_an_archive(aws_of_
     )
 
     found = {
-        archive: retained_resources.find(stack.parameters("dev", this_time={"Archive": archive}))
+        archive: retained_resources.find(stage_settings.read("dev", {"Archive": archive}).parameters)
         for archive in ("on", "off")
     }
 
@@ -305,16 +307,6 @@ def test_a_stage_without_parameters_is_named(aws: str, capsys: pytest.CaptureFix
     assert "error: stage 'local' is not in infra/stages.json; it has dev, prod" in capsys.readouterr().err
 
 
-def test_a_parameter_that_the_template_lacks_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "stages.json"
-    path.write_text('{"dev": {"ShardsCount": 3}}')
-
-    with pytest.raises(
-        ConfigurationError, match=r"stages.json, dev: no such parameter ShardsCount; there are"
-    ):
-        stack.parameters("dev", path)
-
-
 def test_a_failure_names_the_resource_and_the_reason(
     stages: Stages, resources: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -325,24 +317,6 @@ def test_a_failure_names_the_resource_and_the_reason(
     assert "error: lifecycle-dev-data is ROLLBACK_COMPLETE: DeadLetters: " in capsys.readouterr().err
     assert apply("--yes") == EXIT_FAILED
     assert "can only be deleted: aws cloudformation delete-stack" in capsys.readouterr().err
-
-
-def test_the_real_stages_fit_the_template() -> None:
-    for stage in json.loads(stack.STAGES.read_text()):
-        assert stack.parameters(stage)["Stage"] == stage
-
-
-def test_the_template_is_small_enough_to_be_sent_as_it_is() -> None:
-    assert len(template.RESOURCES.read_bytes()) < change_set.MOST_TEMPLATE_BYTES
-
-
-def test_a_parameter_for_this_time_only_wins_over_the_file(tmp_path: Path) -> None:
-    path = tmp_path / "stages.json"
-    path.write_text('{"dev": {"ShardCount": 3, "Data": "disposable"}}')
-
-    assert stack.parameters("dev", path, {"ShardCount": "7"})["ShardCount"] == "7"
-    with pytest.raises(ConfigurationError, match="no such parameter Wathcing"):
-        stack.parameters("dev", path, {"Wathcing": "off"})
 
 
 @pytest.mark.parametrize("text", ["Watching", "=off"])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib import wiring
-from chalicelib.tables.cases import Deed
+from chalicelib.tables.cases import AuditEntry
 from ops import clients
 from tests.support.dead_letters import Stream
 from tests.support.headings import says
@@ -53,13 +53,13 @@ def test_a_correction_may_be_as_large_as_a_record_and_so_may_the_original(
 def test_two_corrections_at_once_are_not_mixed(stage: str) -> None:
     id_ = set_aside(b"broken")
     table = wiring.quarantine()
-    first = table.move(id_, "redriven", Deed(1790000000000, "ada", "first"), b"a" * 600_000)
-    second = table.move(id_, "redriven", Deed(1790000000001, "grace", "second"), b"b" * 300_000)
+    first = table.move(id_, "redriven", AuditEntry(1790000000000, "ada", "first"), b"a" * 600_000)
+    second = table.move(id_, "redriven", AuditEntry(1790000000001, "grace", "second"), b"b" * 300_000)
 
     assert (first, second) == (True, False)
     closed = case(id_)
     assert closed.corrected == b"a" * 600_000
-    assert [deed.who for deed in closed.trail] == ["ada"]
+    assert [entry.who for entry in closed.trail] == ["ada"]
 
 
 def test_two_corrections_of_one_case_at_once_are_both_sent_and_the_second_is_told(
@@ -84,5 +84,5 @@ def test_two_corrections_of_one_case_at_once_are_both_sent_and_the_second_is_tol
     assert says("; somebody closed the case", ran.out)
     assert "both are events now, and a void takes one out" in ran.out
     assert sorted(data for data, _ in on_the_stream(stream)) == sorted(texts.values())
-    assert [deed.who for deed in case(id_).trail] == ["ada"]
+    assert [entry.who for entry in case(id_).trail] == ["ada"]
     assert case(id_).corrected == texts["ada"]

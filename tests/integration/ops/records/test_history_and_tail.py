@@ -19,8 +19,10 @@ from cli.exits import EXIT_FAILED, EXIT_INTERRUPTED, EXIT_OK, EXIT_UNAVAILABLE, 
 from cli.paths import ROOT
 from ops import clients
 from ops.records import tail
+from tests.support.aggregates import aggregated
 from tests.support.lambda_events import batch, wire
 from tests.support.operators import Operator
+from tests.support.waiting import PATIENCE_S
 
 
 @pytest.fixture
@@ -86,14 +88,15 @@ def test_the_json_is_what_the_api_answers(client: Client, ops: Operator) -> None
 
 
 def test_the_examples_of_history_work(client: Client, ops: Operator) -> None:
-    client.lambda_.invoke("process_lifecycle", batch([wire("SN-4F7K2M9Q")]))
+    by_serial, by_epc = "SN-4F7K2M9Q", "gs1:01:10614141073464:21:S77"
+    client.lambda_.invoke("process_lifecycle", batch([wire(by_serial), wire(by_epc)]))
     examples = examples_of("history")
 
-    assert len(examples) >= 2
+    assert len(examples) >= 3
     for example in examples:
         code, out, err = ops(*example)
         assert (code, err) == (EXIT_OK, ""), example
-        assert "SN-4F7K2M9Q" in out
+        assert (by_serial if by_serial in example else by_epc) in out
 
 
 @pytest.mark.parametrize(
@@ -101,6 +104,7 @@ def test_the_examples_of_history_work(client: Client, ops: Operator) -> None:
     [
         ("SN-2", EXIT_FAILED, "error: no history for product 'SN-2'"),
         ("S N", EXIT_USAGE, "error: serial: expected 1 to 128"),
+        ("(01)10614141073464", EXIT_USAGE, "error: serial: '(01)10614141073464': names a class"),
     ],
 )
 def test_what_is_not_there_is_a_sentence(ops: Operator, serial: str, code: int, sentence: str) -> None:
@@ -119,6 +123,18 @@ def test_the_stream_is_followed_decoded(stage: str, ops: Operator) -> None:
     assert code == EXIT_OK
     assert theft.endswith("SN-1  theft  2026-01-01T00:00:00Z")
     assert poison.endswith("SN-1  no event: not_json: not JSON at line 1 column 1: Expecting value")
+
+
+def test_the_records_of_an_aggregate_are_followed_and_so_is_its_flaw(stage: str, ops: Operator) -> None:
+    put(stage, aggregated(wire("SN-1"), wire("SN-2"))[:-1], aggregated(wire("SN-1"), wire("SN-2")))
+
+    _, out, _ = ops("tail", "--since", "1h", "--limit", "3")
+    _, as_json, _ = ops("tail", "--since", "1h", "--limit", "1", "--json")
+
+    damaged, *events = out.splitlines()
+    assert [line.split()[1] for line in events] == ["SN-1", "SN-2"]
+    assert "no event: invalid_aggregate: the aggregate's checksum is wrong" in damaged
+    assert json.loads(as_json)["reason"] == "invalid_aggregate"
 
 
 def test_followed_as_json_numbers_stay_as_they_were_sent(stage: str, ops: Operator) -> None:
@@ -148,7 +164,7 @@ def test_the_examples_of_tail_work(stage: str) -> None:
         for _, process in running:
             process.kill()
 
-    overdue = threading.Timer(60, end)
+    overdue = threading.Timer(PATIENCE_S, end)
     overdue.start()
     kinesis = boto3.client("kinesis")
     sending = threading.Event()
@@ -200,13 +216,13 @@ def test_a_pipe_gets_each_line_at_once_and_ctrl_c_ends_it_without_a_word(stage: 
     put(stage, wire("SN-1"))
     following = follow(stage, "--since", "1h")
     assert following.stdout is not None
-    overdue = threading.Timer(30, following.kill)
+    overdue = threading.Timer(PATIENCE_S, following.kill)
     overdue.start()
     first = following.stdout.readline()
     overdue.cancel()
 
     following.send_signal(signal.SIGINT)
-    rest, errors = following.communicate(timeout=30)
+    rest, errors = following.communicate(timeout=PATIENCE_S)
 
     assert "SN-1" in first, errors
     assert (following.returncode, rest, errors) == (EXIT_INTERRUPTED, "", "")

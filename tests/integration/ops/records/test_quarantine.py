@@ -19,6 +19,7 @@ from tests.support.headings import says
 from tests.support.lambda_events import batch
 from tests.support.operators import Operator
 from tests.support.quarantine_cases import GOOD, case, set_aside
+from tests.support.waiting import PATIENCE_S
 
 
 def test_the_list_shows_open_cases_oldest_first_with_what_is_wrong(ops: Operator) -> None:
@@ -106,7 +107,7 @@ def test_a_reader_that_has_had_enough_is_no_error_with_a_traceback(ops: Operator
 
     assert listing.stderr is not None
     assert b"Traceback" not in listing.stderr.read()
-    assert listing.wait(30) == 1
+    assert listing.wait(PATIENCE_S) == 1
     listing.stderr.close()
 
 
@@ -176,7 +177,7 @@ def test_discard_keeps_who_and_why(ops: Operator) -> None:
     assert (ran.code, ran.err) == (0, "2 discarded\n")
     for id_ in ids:
         assert case(id_).status == "discarded"
-        assert [(deed.who, deed.what) for deed in case(id_).trail] == [
+        assert [(entry.who, entry.what) for entry in case(id_).trail] == [
             ("ada", "discarded: a test of the dealer's")
         ]
 

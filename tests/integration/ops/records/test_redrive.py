@@ -2,6 +2,7 @@
 
 import sys
 import time
+from pathlib import Path
 
 import pytest
 from aws_kinesis_agg.aggregator import RecordAggregator
@@ -9,8 +10,9 @@ from chalice.test import Client
 
 from chalicelib import wiring
 from chalicelib.domain import events
-from chalicelib.tables.cases import Deed
+from chalicelib.tables.cases import AuditEntry
 from ops import clients
+from tests.support.aggregates import aggregated, dense
 from tests.support.dead_letters import Stream
 from tests.support.headings import says
 from tests.support.lambda_events import batch, wire
@@ -27,10 +29,10 @@ def test_redrive_puts_the_record_on_the_stream_and_closes_the_case(ops: Operator
     assert on_the_stream(stream) == [(GOOD, "SN-GOOD")]
     closed = case(id_)
     assert (closed.status, closed.payload) == ("redriven", GOOD)
-    (deed,) = closed.trail
-    assert deed.who == "ada"
-    assert deed.what.startswith("redriven to shardId-")
-    assert abs(deed.at_ms - time.time() * 1000) < 60_000
+    (entry,) = closed.trail
+    assert entry.who == "ada"
+    assert entry.what.startswith("redriven to shardId-")
+    assert abs(entry.at_ms - time.time() * 1000) < 60_000
     assert list(wiring.quarantine().ids()) == []
 
 
@@ -102,6 +104,51 @@ def test_a_dry_run_says_what_each_would_become_and_sends_nothing(
     assert on_the_stream(stream) == []
     assert len(list(wiring.quarantine().ids())) == 5
     assert case(expired).status == "open"
+
+
+@pytest.mark.parametrize(
+    ("payload", "because"),
+    [
+        (
+            aggregated(GOOD) + b"\n",
+            "bytes behind the aggregate's checksum, which fits without them (in hex): 0a; 0 events in this "
+            "aggregate, and in quarantine 1 invalid_aggregate",
+        ),
+        (aggregated(), "0 events in this aggregate, and in quarantine nothing"),
+    ],
+)
+def test_an_aggregate_that_would_come_back_is_not_redriven(
+    ops: Operator, stream: Stream, payload: bytes, because: str
+) -> None:
+    ran = ops("quarantine", "redrive", set_aside(payload, "invalid_aggregate"))
+
+    assert ran.code == 1
+    assert f"still invalid: {because}" in " ".join(ran.out.split())
+    assert on_the_stream(stream) == []
+
+
+def test_a_line_s_end_behind_an_aggregate_is_left_out_and_one_that_ends_its_checksum_is_not(
+    ops: Operator, stream: Stream, tmp_path: Path
+) -> None:
+    ends_so = next(
+        data
+        for n in range(5_000)
+        if (data := aggregated(GOOD, wire("SN-1", "note", metadata={"n": n})))[-1] == 10
+    )
+    file = tmp_path / "aggregate"
+
+    for data in (aggregated(GOOD) + b"\n", ends_so):
+        file.write_bytes(data)
+        ran = ops("quarantine", "redrive", set_aside(data, "invalid_aggregate"), "--edit", str(file))
+        assert ran.code == 0
+
+    assert sorted(on_the_stream(stream)) == sorted([(aggregated(GOOD), "key-1"), (ends_so, "key-1")])
+
+
+def test_an_aggregate_of_very_many_records_is_looked_into(ops: Operator) -> None:
+    ran = ops("quarantine", "redrive", set_aside(dense(b"", 20_000), "invalid_aggregate"), "--dry-run")
+
+    assert "0 events in this aggregate, and in quarantine 1 invalid_aggregate" in " ".join(ran.out.split())
 
 
 def test_an_aggregate_is_redriven_once_it_would_not_come_back_whole(
@@ -215,7 +262,7 @@ def test_a_case_that_somebody_closes_meanwhile_is_said(
     put_record = clients.kinesis().put_record
 
     def slow(**record: object) -> object:
-        wiring.quarantine().move(id_, "discarded", Deed(1, "ada", "discarded: too slow"))
+        wiring.quarantine().move(id_, "discarded", AuditEntry(1, "ada", "discarded: too slow"))
         return put_record(**record)  # type: ignore[arg-type]
 
     monkeypatch.setattr(clients.kinesis(), "put_record", slow)
@@ -223,7 +270,7 @@ def test_a_case_that_somebody_closes_meanwhile_is_said(
     ran = ops("quarantine", "redrive", id_)
 
     assert "somebody closed the case meanwhile, a duplicate changes nothing" in ran.out
-    assert [deed.who for deed in case(id_).trail] == ["ada"]
+    assert [entry.who for entry in case(id_).trail] == ["ada"]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from chalicelib import settings, wiring
 from chalicelib.domain import instants
 from ops.records import replay
 from tests.support import failing_code
+from tests.support.aggregates import aggregated, dense
 from tests.support.dead_letters import Stream
 from tests.support.headings import says
 from tests.support.lambda_events import wire
@@ -50,6 +51,21 @@ def test_the_table_is_rebuilt_from_every_shard(ops: Operator, streams: list[Stre
     assert figures["quarantined"] == {"not_json": 1}
     assert stored() == serials
     assert [case.payload for case in wiring.quarantine().list()] == [b"not json"]
+
+
+def test_an_aggregate_of_very_many_records_is_one_case_and_its_events_are_stored(
+    ops: Operator, streams: list[Stream]
+) -> None:
+    dense_ = dense(b"", 20_000)
+    of_events = aggregated(*[wire(f"SN-{n}") for n in range(5_000)])
+    streams[1].put([dense_, of_events, aggregated()])
+
+    ran = ops("replay", "--since", "1h", "--json")
+
+    (figures,) = ran.json
+    assert (figures["records"], figures["stored"]) == (dense_.count(b"\x1a\x00") + 5_000, 5_000)
+    assert figures["quarantined"] == {"invalid_aggregate": 1}
+    assert [case.payload for case in wiring.quarantine().list()] == [dense_]
 
 
 def test_replaying_twice_changes_nothing(ops: Operator, streams: list[Stream]) -> None:

@@ -45,6 +45,43 @@ def test_an_error_declaration_takes_the_event_out_that_it_names() -> None:
     assert whole_history.status(history, now) is None
 
 
+def test_one_item_in_many_spellings_is_one_product() -> None:
+    spellings = [
+        "urn:epc:id:sgtin:0614141.107346.S77",
+        "https://id.gs1.org/01/10614141073464/21/S77",
+        "https://id.gs1.org/01/10614141073464/10/LOT1/21/S77",
+        "https://brand.example/01/10614141073464/21/S77?17=290101",
+    ]
+    wires = [each.wire for epc in spellings for each in captured({"epcList": [epc]})]
+
+    assert {wire["serial"] for wire in wires if wire} == {"gs1:01:10614141073464:21:S77"}
+    kept = [wire["metadata"].get("epcis", {}).get("epcList") for wire in wires if wire]
+    assert kept == [[spellings[0]], None, [spellings[2]], [spellings[3]]]
+
+
+def test_an_item_that_an_event_names_twice_has_one_event() -> None:
+    (only,) = captured(
+        {"epcList": ["urn:epc:id:sgtin:0614141.107346.S77", "https://b.example/01/10614141073464/21/S77"]}
+    )
+
+    assert only.wire is not None
+    assert only.wire["metadata"]["epcis"]["epcList"] == ["urn:epc:id:sgtin:0614141.107346.S77"]
+
+
+def test_an_event_meant_for_one_product_says_nothing_of_its_neighbours() -> None:
+    (only,) = captured(
+        {
+            "type": "AggregationEvent",
+            "parentID": "urn:epc:id:sscc:0614141.1234567890",
+            "childEPCs": ["SN 1", "urn:epc:id:sgtin:0614141.107346.S77"],
+            "lifecycle:serial": "gs1:00:106141412345678908",
+        }
+    )
+
+    assert only.wire is not None
+    assert only.wire["serial"] == "gs1:00:106141412345678908"
+
+
 def test_local_time_is_where_it_happened() -> None:
     (only,) = captured({"eventTime": "2026-01-01T23:30:00.1234567890Z", "eventTimeZoneOffset": "+05:30"})
 
@@ -61,6 +98,11 @@ def test_local_time_is_where_it_happened() -> None:
         ({"epcList": [7]}, "epcList: an EPC is a string"),
         ({"epcList": ["urn:epc:idpat:sgtin:4012345.066666.*"]}, "names a class and has no serial"),
         ({"epcList": ["https://id.gs1.org/01/70614141123451/10/99"]}, "names a class and has no serial"),
+        ({"epcList": ["https://id.gs1.org/8003/04843847384737"]}, "a GRAI without a serial number"),
+        ({"epcList": ["https://id.gs1.org/gtin/09780345418913"]}, "a GTIN without a serial number"),
+        ({"epcList": ["https://id.gs1.org/01/70614141123452/21/1"]}, "check digit is 2, expected 1"),
+        ({"epcList": ["https://a/01/" + "1" * 200_000 + "/21/x"]}, "at most 2,048 characters, got 200,018"),
+        ({"lifecycle:serial": "SN-1"}, "lifecycle:serial: no EPC of the event has the serial 'SN-1'"),
         ({"epcList": ["urn:" + "x" * 200]}, "makes a serial number of 204 characters, over 128"),
         ({"eventTime": "yesterday"}, "eventTime: expected RFC 3339 with an offset, got 'yesterday'"),
         ({"eventTime": None}, "eventTime: expected a string"),

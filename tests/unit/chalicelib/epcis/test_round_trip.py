@@ -15,6 +15,7 @@ from chalicelib.epcis import capture, export, identifiers, vocabulary
 from chalicelib.epcis import schema as shapes
 from chalicelib.tables.history import StoredEvent
 from cli.paths import ROOT
+from tests.support import gs1_items
 from tests.support.stored_events import stored
 
 OFFICIAL = ROOT.parent / "shared" / "data" / "epcis"
@@ -52,7 +53,10 @@ values = st.recursive(
     max_leaves=8,
 )
 uris = st.sampled_from(
-    ["urn:epc:id:sgtin:0614141.107346.2017", "https://id.gs1.org/01/70614141123451/21/2017", "urn:x-a:b%20c"]
+    [
+        *("urn:epc:id:sgtin:0614141.107346.2017", "https://b.example/01/10614141073464/10/L/21/2017?s=1"),
+        *("https://id.gs1.org/01/70614141123451/21/2017", "urn:x-a:b%20c"),
+    ]
 )
 words = st.sampled_from([*vocabulary.BIZ_STEPS, *vocabulary.DISPOSITIONS, "http://a.example/step", "x", ""])
 near_misses = st.fixed_dictionaries(
@@ -104,7 +108,8 @@ metadata = st.dictionaries(texts, values, max_size=3) | st.fixed_dictionaries(
 wires = st.fixed_dictionaries(
     {
         "serial": st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,30}", fullmatch=True)
-        | uris.map(identifiers.serial_of),
+        | uris.map(identifiers.serial_of)
+        | uris.map(identifiers.earlier_serial),
         "type": st.sampled_from(
             [*lifecycle.KINDS, *vocabulary.BIZ_STEPS, "transformation", "object_event", "z"]
         ),
@@ -148,6 +153,55 @@ def test_whatever_goes_out_is_valid(
     official.validate(json.loads(out(*map(stored, each))))
 
 
+TYPES = {
+    "epcList": "ObjectEvent",
+    "parentID": "AggregationEvent",
+    "childEPCs": "AggregationEvent",
+    "inputEPCList": "TransformationEvent",
+}
+
+
+@given(gs1_items.items().flatmap(gs1_items.spellings), st.sampled_from(sorted(TYPES)))
+def test_an_epc_goes_out_as_it_was_written(epc: str, field: str) -> None:
+    event = {
+        "type": TYPES[field],
+        "eventTime": "2026-01-01T00:00:00Z",
+        "eventTimeZoneOffset": "+00:00",
+        "bizStep": "storing",
+        field: epc if field == "parentID" else [epc],
+        **({"transformationID": "urn:x:1"} if field == "inputEPCList" else {"action": "DELETE"}),
+    }
+
+    (captured,) = capture.capture(event, [], None)
+    assert captured.wire is not None
+    kept = stored(captured.wire)
+    document = out(kept)
+    (again,) = json.loads(document)["epcisBody"]["eventList"]
+
+    assert kept.serial == identifiers.serial_of(epc)
+    assert back(document) == [kept]
+    if identifiers.is_uri(epc):  # an element string is none, and a partner's reader would refuse it
+        assert again[field] == event[field]
+        assert "lifecycle:type" not in again, "it follows from the step, as it did"
+    else:
+        assert again["lifecycle:metadata"]["epcis"][field] == event[field]
+        assert again["epcList"] == [identifiers.epc_of(kept.serial)]
+
+
+@needs_the_schema
+def test_what_was_stored_under_a_urn_goes_out_as_that_urn(official: jsonschema_rs.Draft7Validator) -> None:
+    urn = "urn:epc:id:sgtin:0614141.107346.2017"
+    event = stored({"serial": urn, "type": "note", "occurred_at": "2026-01-01T00:00:00Z"})
+
+    document = out(event)
+
+    official.validate(json.loads(document))
+    (again,) = json.loads(document)["epcisBody"]["eventList"]
+    assert again["epcList"] == [urn]
+    assert again["lifecycle:serial"] == urn
+    assert back(document) == [event]
+
+
 def test_numbers_travel_as_they_are_written() -> None:
     event = events.decode(
         b'{"serial":"A","type":"note","occurred_at":"2026-01-01T00:00:00Z","metadata":'
@@ -187,7 +241,7 @@ def test_the_official_examples_load_and_come_back_out_valid(
         epcs = {
             epc for field in shapes.EPC_FIELDS[given_event["type"]] for epc in _listed(given_event, field)
         }
-        assert {identifiers.epc_of(wire["serial"]) for wire in wires} == epcs
+        assert {wire["serial"] for wire in wires} == set(map(identifiers.serial_of, epcs))
         kept = [stored(wire) for wire in wires]
         instances += len(kept)
         again = out(*kept)
@@ -196,6 +250,7 @@ def test_the_official_examples_load_and_come_back_out_valid(
         for event in json.loads(again)["epcisBody"]["eventList"]:
             is_valid = official.is_valid(json.loads(path.read_text()) | {"id": "urn:x:1"})
             _assert_says_the_same(original, event, is_valid)
+            assert set(event.get("epcList", ())) <= epcs, "EPCs go out as they were written"
     assert instances or "9.6.2" in path.name, "only the quantity examples name no instance"
 
 

@@ -1,32 +1,15 @@
 """Kinesis records out of Lambda events, GetRecords answers and KPL aggregates."""
 
-import hashlib
-import sys
 from datetime import datetime, timezone
 from typing import Any
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chalicelib.errors import RecordError
 from chalicelib.stream import kpl, records
-from tests.support.lambda_events import batch, record
-
-
-def kpl_message(keys: list[str], inner: list[tuple[int, bytes]]) -> bytes:
-    """A KPL protobuf message, written with the library's own definitions."""
-    aggregate = kpl.aggregated_record()
-    aggregate.partition_key_table.extend(keys)
-    for index, data in inner:
-        one = aggregate.records.add()
-        one.partition_key_index = index
-        one.data = data
-    serialized: bytes = aggregate.SerializeToString()
-    return serialized
-
-
-def packed(message: bytes) -> bytes:
-    return kpl.KPL_MAGIC + message + hashlib.md5(message).digest()
+from tests.support.aggregates import aggregated, field, message, packed
+from tests.support.lambda_events import batch, record, wire
 
 
 def from_lambda(data: bytes) -> list[records.Record]:
@@ -48,7 +31,7 @@ def test_a_record_knows_its_place_on_the_stream() -> None:
 
 
 def test_both_ways_in_give_the_same_records() -> None:
-    data = packed(kpl_message(["a"], [(0, b"1"), (0, b"2")]))
+    data = packed(message(["a"], [(0, b"1"), (0, b"2")]))
     delivered = record(data, partition_key="k", arrived_at=1790000000.5)
     answered: Any = {
         "SequenceNumber": delivered["kinesis"]["sequenceNumber"],
@@ -63,7 +46,7 @@ def test_both_ways_in_give_the_same_records() -> None:
 
 
 def test_an_aggregate_becomes_its_records_with_sub_sequence_numbers() -> None:
-    read = from_lambda(packed(kpl_message(["a", "b"], [(0, b"1"), (1, b"2"), (0, b"3")])))
+    read = from_lambda(packed(message(["a", "b"], [(0, b"1"), (1, b"2"), (0, b"3")])))
 
     assert [(one.partition_key, one.data, one.sub) for one in read] == [
         ("a", b"1", 0),
@@ -74,39 +57,83 @@ def test_an_aggregate_becomes_its_records_with_sub_sequence_numbers() -> None:
     assert [one.id.rpartition("/")[2] for one in read] == ["0", "1", "2"]
 
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        pytest.param(kpl.KPL_MAGIC, id="nothing but the magic"),
-        pytest.param(kpl.KPL_MAGIC + b"x" * 16, id="no message"),
-        pytest.param(packed(b"x" * 40), id="a message that is none"),
-        pytest.param(packed(kpl_message(["a"], [(0, b"1")]))[:-1] + b"!", id="a wrong checksum"),
-        pytest.param(packed(kpl_message(["a"], [(0, b"1"), (7, b"2")])), id="an index that points nowhere"),
-        pytest.param(packed(kpl_message(["a"], [(2**64 - 1, b"1")])), id="an index larger than any list"),
-        pytest.param(
-            packed(kpl_message(["ab"], [(0, b"1")]).replace(b"ab", b"\xff\xfe")),
-            id="a key not in UTF-8",
-        ),
-        pytest.param(packed(kpl_message([""], [(0, b"1")])), id="an empty key"),
-        pytest.param(packed(kpl_message(["k" * 257], [(0, b"1")])), id="a key longer than Kinesis takes"),
-        pytest.param(packed(kpl_message(["a"], [])), id="no record inside"),
-    ],
-)
-def test_what_only_looks_aggregated_stays_whole(data: bytes) -> None:
-    (whole,) = from_lambda(data)
+def inside(data: bytes) -> list[records.Record]:
+    """The user records of a Kinesis record with this data."""
+    place = {"stream": "s", "shard_id": "shardId-0", "sequence_number": "1"}
+    return list(records.deaggregate(records.Record(**place, partition_key="key", arrived_at_ms=1, data=data)))
 
-    assert (whole.data, whole.sub) == (data, None)
+
+def verdicts(found: list[records.Record]) -> list[str]:
+    """The serial of each record's event, or why it holds none."""
+    said = []
+    for each in found:
+        try:
+            said.append(records.decode(each).serial)
+        except RecordError as exc:
+            said.append(f"{exc.reason}: {exc}")
+    return said
+
+
+def test_an_aggregate_of_nothing_gives_nothing() -> None:
+    assert inside(packed(field(1, b"a"))) == []
+
+
+def test_an_aggregate_that_is_damaged_is_given_whole_with_its_flaw() -> None:
+    data = aggregated(wire())[:-1]
+
+    (whole,) = found = inside(data)
+
+    assert (whole.data, whole.sub, whole.id) == (data, None, "s/shardId-0/1")
+    assert verdicts(found) == [
+        "invalid_aggregate: the aggregate's checksum is wrong: its message is damaged, or is none"
+    ]
+
+
+def test_an_aggregate_that_breaks_off_is_given_whole_behind_its_records() -> None:
+    data = packed(message(["a"], [(0, wire("SN-7"))]) + b"\x1a")
+
+    found = inside(data)
+
+    assert [(each.sub, each.data) for each in found] == [(0, wire("SN-7")), (None, data)]
+    serial, flaw = verdicts(found)
+    assert serial == "SN-7"
+    assert flaw.startswith("invalid_aggregate: what the aggregate holds is not a protobuf message: no number")
+
+
+def test_an_event_needs_no_partition_key_of_its_own() -> None:
+    found = inside(packed(message([""], [(0, wire("SN-7")), (5, wire("SN-8"))])))
+
+    assert verdicts(found) == ["SN-7", "SN-8"]
+    assert [each.partition_key for each in found] == ["key", "key"]
+
+
+def test_what_is_no_event_and_has_no_partition_key_says_both() -> None:
+    found = inside(packed(message(["", "b"], [(0, b"?"), (1, b"?"), (2, b"?")])))
+
+    assert verdicts(found) == [
+        "invalid_aggregate: record 0 of the aggregate: partition key 0 has 0 characters; Kinesis takes 1 to "
+        "256 characters; and it is no event: not JSON at line 1 column 1: Expecting value",
+        "not_json: not JSON at line 1 column 1: Expecting value",
+        "invalid_aggregate: record 2 of the aggregate: it names partition key 2, counted from 0, of 2; and "
+        "it is no event: not JSON at line 1 column 1: Expecting value",
+    ]
+
+
+def test_a_flawed_record_keeps_its_place_its_bytes_and_its_neighbours() -> None:
+    twice = field(1, 0) + field(3, wire("SN-7")) + field(3, wire("SN-8"))
+    good = field(3, field(1, 0) + field(3, wire("SN-9")))
+
+    found = inside(packed(field(1, b"a") + good + field(3, twice) + good))
+
+    assert verdicts(found) == [
+        "SN-9",
+        "invalid_aggregate: record 1 of the aggregate: it holds `data` twice",
+        "SN-9",
+    ]
+    assert (found[1].id, found[1].data, found[1].partition_key) == ("s/shardId-0/1/1", twice, "key")
 
 
 @given(st.binary(max_size=80))
-def test_no_data_behind_the_magic_makes_a_crash_or_a_loss(rest: bytes) -> None:
-    assert from_lambda(kpl.KPL_MAGIC + rest)
-    assert from_lambda(packed(rest))
-
-
-def test_deaggregation_leaves_the_import_path_alone() -> None:
-    path = list(sys.path)
-
-    from_lambda(packed(kpl_message(["a"], [(0, b"1")])))
-
-    assert sys.path == path
+def test_no_data_behind_the_mark_makes_a_crash(rest: bytes) -> None:
+    verdicts(from_lambda(kpl.KPL_MAGIC + rest))
+    verdicts(from_lambda(packed(rest)))

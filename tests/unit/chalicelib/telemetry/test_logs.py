@@ -53,7 +53,7 @@ def test_a_batch_leaves_one_line_with_its_place_its_counts_and_its_metrics(
 
     line = the_line(capsys)
     numbers = lambda_events.sequence_numbers(event)
-    assert line["message"] == "batch done"
+    assert (line["kind"], line["message"]) == ("batch", "batch done")
     assert (line["shard_id"], line["first"], line["last"]) == (lambda_events.SHARD, numbers[0], numbers[2])
     assert (line["request_id"], line["seconds"], line["oldest_ms"]) == ("request-1", 0.25, 2500)
     assert (line["arrived_first"], line["arrived_last"]) == (1790000000000, 1790000002000)
@@ -63,6 +63,15 @@ def test_a_batch_leaves_one_line_with_its_place_its_counts_and_its_metrics(
     assert metric(line, "Duplicates") == [1.0]
     assert metric(line, "ArrivalToStored") == [500.0, 1500.0, 2500.0]
     assert metric(line, "ItemFailures") == [0.0]
+
+
+def test_a_batch_of_nothing_leaves_a_line_without_a_place(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.batch_done(batch(), Outcome(), 0.25, "request-1", now=ARRIVED)
+
+    line = the_line(capsys)
+    assert (line["message"], line["records"], line["request_id"]) == ("batch done", 0, "request-1")
+    assert not {"shard_id", "first", "oldest_ms", "ArrivalToStored"} & line.keys()
+    assert metric(line, "Stored") == [0.0]
 
 
 def test_a_quarantined_record_is_named_and_its_payload_is_not(capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,7 +105,7 @@ def test_an_unfinished_batch_says_where_it_resumes_and_counts_no_latency(
     logs.batch_done(event, outcome, 0.25, "request-1", now=ARRIVED)
 
     line = the_line(capsys)
-    assert line["level"] == "WARNING"
+    assert (line["kind"], line["level"]) == ("batch", "WARNING")
     assert says("batch unfinished", line["message"])
     assert (line["resume_at"], line["because"]) == (last.sequence_number, "too fast")
     assert metric(line, "ItemFailures") == [1.0]
@@ -125,7 +134,7 @@ def test_records_that_the_stream_forgot_are_an_error_and_a_metric(
     logs.dead_letter_triaged(report, "request-1")
 
     line = the_line(capsys)
-    assert line["level"] == "ERROR"
+    assert (line["kind"], line["level"], line["finished"]) == ("dead_letter", "ERROR", True)
     assert says("dead letter triaged; the stream no longer", line["message"])
     assert metric(line, "Expired") == [4.0]
     assert metric(line, "TriageStored") == [4.0]
@@ -141,5 +150,6 @@ def test_an_unfinished_dead_letter_is_not_counted_yet(
     logs.dead_letter_triaged(report, "request-1")
 
     line = the_line(capsys)
+    assert (line["kind"], line["finished"]) == ("dead_letter", False)
     assert says("dead letter unfinished", line["message"])
     assert "_aws" not in line

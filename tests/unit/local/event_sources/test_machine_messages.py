@@ -9,12 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from local.event_sources import invocation_record, lambda_events
-from local.event_sources.batch_item_failures import Ending, Outcome
 from local.event_sources.batching import ENVELOPE_BYTES, StreamRecord
+from local.event_sources.invocation_record import MappedShard
 from local.event_sources.shard_state_machine import Discard
+from local.sandbox.outcome import Ending, Outcome
 
 STREAM_ARN = "arn:aws:kinesis:us-east-2:123456789012:stream/lambda-stream"
-ROLE_ARN = "arn:aws:iam::123456789012:role/lambda-role"
+SHARD = MappedShard("shardId-000000000006", STREAM_ARN, "lambda-role", "not in an event")
 QUEUE_ARN = "arn:aws:sqs:us-east-2:123456789012:my-queue"
 NUMBER = "49590338271490256608559692538361571095921575989136588898"
 
@@ -30,7 +31,7 @@ def read_record(data: bytes = b"hello", key: str = "test") -> Any:
 
 
 class TestKinesisEvent:
-    encode = staticmethod(lambda_events.kinesis_encoder(STREAM_ARN, "shardId-000000000006", ROLE_ARN))
+    encode = staticmethod(lambda_events.kinesis_encoder(SHARD))
 
     def test_the_event_is_the_guides_example(self) -> None:
         """Recorded from AWS too: no encryption type, no explicit hash key, the arrival in seconds."""
@@ -50,7 +51,7 @@ class TestKinesisEvent:
                     "eventVersion": "1.0",
                     "eventID": f"shardId-000000000006:{NUMBER}",
                     "eventName": "aws:kinesis:record",
-                    "invokeIdentityArn": ROLE_ARN,
+                    "invokeIdentityArn": "arn:aws:iam::123456789012:role/lambda-role",
                     "awsRegion": "us-east-2",
                     "eventSourceARN": STREAM_ARN,
                 }
@@ -139,9 +140,12 @@ class TestInvocationRecord:
     def body(self, condition: str, count: int, request_id: str | None, outcome: Outcome | None) -> str:
         return invocation_record.body(
             Discard(self.records, condition, count, request_id, outcome),
-            function_arn="arn:aws:lambda:us-east-1:111111111111:function:f",
-            stream_arn="arn:aws:kinesis:us-east-1:111111111111:stream/s",
-            shard_id="shardId-000000000000",
+            MappedShard(
+                "shardId-000000000000",
+                "arn:aws:kinesis:us-east-1:111111111111:stream/s",
+                "f",
+                "arn:aws:lambda:us-east-1:111111111111:function:f",
+            ),
             now=1764088532.1239,
         )
 

@@ -13,7 +13,6 @@ from enum import Enum
 from hypothesis import given
 from hypothesis import strategies as st
 
-from local.event_sources.batch_item_failures import Ending, Outcome
 from local.event_sources.batching import StreamRecord
 from local.event_sources.settings import KinesisSettings
 from local.event_sources.shard_state_machine import (
@@ -23,8 +22,9 @@ from local.event_sources.shard_state_machine import (
     Invoke,
     Processed,
     ShardMachine,
-    no_backoff,
 )
+from local.sandbox.outcome import Ending, Outcome
+from tests.support.shard_machines import no_backoff
 
 #: A record of this weight fits no invocation of the simulated function.
 TOO_LARGE = 400

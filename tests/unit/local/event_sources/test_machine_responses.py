@@ -10,13 +10,12 @@ import pytest
 
 from local.event_sources.batch_item_failures import (
     BatchFailed,
-    Ending,
     Failures,
-    Outcome,
     checkpoint_of,
-    done_messages,
     interpret,
+    succeeded_messages,
 )
+from local.sandbox.outcome import Ending, Outcome
 
 BATCH = ["100", "101", "102"]
 
@@ -90,22 +89,22 @@ class TestMessages:
     @pytest.mark.parametrize("answer", [None, {}, {"batchItemFailures": []}, {"batchItemFailures": None}])
     def test_success_deletes_everything(self, answer: Any) -> None:
         """Recorded from AWS (..._empty_json_batch_succeeds)."""
-        assert done_messages(Outcome(Ending.OK, payload(answer), ""), BATCH, reported=True) == BATCH
+        assert succeeded_messages(Outcome(Ending.OK, payload(answer), ""), BATCH, reported=True) == BATCH
 
     @pytest.mark.parametrize("answer", FAILURE.values(), ids=FAILURE)
     def test_an_answer_that_cannot_be_understood_deletes_nothing(self, answer: Any) -> None:
         """Recorded from AWS for a wrong key (..._invalid_result_json_batch_fails)."""
-        assert done_messages(Outcome(Ending.OK, payload(answer), ""), BATCH, reported=True) == []
+        assert succeeded_messages(Outcome(Ending.OK, payload(answer), ""), BATCH, reported=True) == []
 
     def test_reported_messages_stay(self) -> None:
         answer = payload({"batchItemFailures": [{"itemIdentifier": "101"}]})
 
-        assert done_messages(Outcome(Ending.OK, answer, ""), BATCH, reported=True) == ["100", "102"]
-        assert done_messages(Outcome(Ending.OK, answer, ""), BATCH, reported=False) == BATCH
+        assert succeeded_messages(Outcome(Ending.OK, answer, ""), BATCH, reported=True) == ["100", "102"]
+        assert succeeded_messages(Outcome(Ending.OK, answer, ""), BATCH, reported=False) == BATCH
 
     @pytest.mark.parametrize(
         "ending", [Ending.ERROR, Ending.TIMEOUT, Ending.CRASH, Ending.UNDELIVERED], ids=str
     )
     def test_a_failed_invocation_deletes_nothing(self, ending: Ending) -> None:
         """Recorded from AWS (..._on_lambda_error)."""
-        assert done_messages(Outcome(ending, b"{}", ""), BATCH, reported=True) == []
+        assert succeeded_messages(Outcome(ending, b"{}", ""), BATCH, reported=True) == []

@@ -5,9 +5,10 @@ Lambda developer guide says, or our choice where it says nothing (see
 `local/event_sources/shard_state_machine.py`).
 """
 
+from functools import partial
+
 import pytest
 
-from local.event_sources.batch_item_failures import Outcome
 from local.event_sources.batching import StreamRecord
 from local.event_sources.shard_state_machine import (
     Bisected,
@@ -17,6 +18,7 @@ from local.event_sources.shard_state_machine import (
     Processed,
     exponential_backoff,
 )
+from local.sandbox.outcome import Outcome
 from tests.support.shard_machines import (
     CRASH,
     ERROR,
@@ -91,7 +93,7 @@ class TestRetries:
         assert [each.records for each in made] == [batch] * 3
 
     def test_a_failing_batch_waits_for_its_backoff(self) -> None:
-        machine = machine_of(retry_attempts=5, backoff=exponential_backoff(0.5, 2.0, 1.5))
+        machine = machine_of(retry_attempts=5, backoff=partial(exponential_backoff, initial_s=0.5, max_s=1.5))
         machine.add(records(1), 0.0)
 
         for at, wait in ((0.0, 0.5), (10.0, 1.0), (20.0, 1.5), (30.0, 1.5)):

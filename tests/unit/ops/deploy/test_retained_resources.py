@@ -8,12 +8,12 @@ from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
 from infra import template
 from ops.deploy import retained_resources
-from ops.deploy.retained_resources import Kept
+from ops.deploy.retained_resources import RetainedResource
 
 RESOURCES: dict[str, Any] = template.read()["Resources"]
 
 ALL = [
-    Kept(name, definition["Type"], f"the-{name}", f"the-{name}")
+    RetainedResource(name, definition["Type"], f"the-{name}", f"the-{name}")
     for name, definition in RESOURCES.items()
     if definition["Type"] in retained_resources.IDENTIFIED_BY
 ]

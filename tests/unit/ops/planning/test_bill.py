@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.planning import bill, sizing
-from ops.planning.sizing import ON_DEMAND, PROVISIONED, Alternative, Load
+from ops.planning.sizing import ON_DEMAND, PROVISIONED, Alternative, MonthlyLoad
 from tests.support.billing import FIRST_S, SECONDS, US_EAST_1
 
 DEPLOYED = Alternative(ON_DEMAND, False, ON_DEMAND, 1024)
@@ -17,9 +17,9 @@ HOURS = 730
 GIB = 1_073_741_824
 
 
-def bill_of(choice: Alternative, load: Load | None = None) -> dict[str, tuple[float, float]]:
+def bill_of(choice: Alternative, load: MonthlyLoad | None = None) -> dict[str, tuple[float, float]]:
     """Quantity and dollars by what is billed and its price key."""
-    load = load or Load()
+    load = load or MonthlyLoad()
     lines = bill.bill(load, sizing.design(load, choice), US_EAST_1)
     return {f"{line.what}: {line.price}": (float(line.quantity), float(line.usd)) for line in lines}
 
@@ -75,12 +75,12 @@ def test_the_deployed_plan_is_billed_as_the_published_prices_say() -> None:
     )
     logs_gb = (invocations + 1_000_000) * 1500 / GIB
     assert billed.pop("logs: cloudwatch.logs_gb")[1] == dollars(logs_gb * 0.50)
-    alarm_metrics = Load().alarm_metrics
+    alarm_metrics = MonthlyLoad().alarm_metrics
     assert billed.pop("alarms: cloudwatch.alarm_metric_month") == (
         alarm_metrics,
         dollars(alarm_metrics * 0.10),
     )
-    custom = Load().custom_metrics
+    custom = MonthlyLoad().custom_metrics
     assert billed.pop("custom metrics: cloudwatch.metric_month") == (custom, dollars(custom * 0.30))
     assert billed.pop("dashboards: cloudwatch.dashboard_month") == (1, dollars(3.00))
     traces = SECONDS * (1 + 0.05 * (invocations / SECONDS - 1)) + 1_000_000
@@ -113,13 +113,13 @@ def test_a_provisioned_table_is_billed_for_its_peak() -> None:
     # Ten times the average lookup rate: 0.3805 x 1.5 x 10, rounded up.
     assert billed["6 read units a second: dynamodb.rcu_hour"][0] == 6 * HOURS
     # Such a table has an alarm of its own, which looks at four metrics.
-    metrics = Load().alarm_metrics + Load().capacity_alarm_metrics
+    metrics = MonthlyLoad().alarm_metrics + MonthlyLoad().capacity_alarm_metrics
     assert billed["alarms: cloudwatch.alarm_metric_month"] == (metrics, dollars(metrics * 0.10))
 
 
 def test_a_day_of_retention_costs_nothing_extra() -> None:
     for stream in (ON_DEMAND, PROVISIONED):
-        billed = bill_of(Alternative(stream, False, ON_DEMAND, 1024), Load(retention_hours=24))
+        billed = bill_of(Alternative(stream, False, ON_DEMAND, 1024), MonthlyLoad(retention_hours=24))
         assert not [key for key in billed if "retention" in key]
 
 
@@ -132,12 +132,16 @@ def test_a_day_of_retention_costs_nothing_extra() -> None:
 def test_more_events_or_larger_ones_never_cost_less(
     count: int, size: int, burst: int, choice: Alternative
 ) -> None:
-    def cost(load: Load) -> Decimal:
+    def cost(load: MonthlyLoad) -> Decimal:
         return bill.total(bill.bill(load, sizing.design(load, choice), US_EAST_1))
 
-    least = cost(Load(events_a_month=count, event_bytes=size, burst=burst))
+    least = cost(MonthlyLoad(events_per_month=count, event_bytes=size, burst=burst))
 
     # A fuller batch can save invocations, which cost next to nothing: a cent is allowed for them.
-    assert cost(Load(events_a_month=count * 2, event_bytes=size, burst=burst)) >= least - Decimal("0.01")
+    assert cost(MonthlyLoad(events_per_month=count * 2, event_bytes=size, burst=burst)) >= least - Decimal(
+        "0.01"
+    )
     if not choice.is_aggregated:  # one more in a record can save a record
-        assert cost(Load(events_a_month=count, event_bytes=size * 2, burst=burst)) >= least - Decimal("0.01")
+        assert cost(
+            MonthlyLoad(events_per_month=count, event_bytes=size * 2, burst=burst)
+        ) >= least - Decimal("0.01")

@@ -43,7 +43,7 @@ def value_bytes(value: dict[str, str]) -> int:
 def test_aggregated_records_are_as_large_as_the_library_makes_them(size: int) -> None:
     packing = capacity.aggregated(size)
     aggregator = RecordAggregator()
-    for number in range(packing.events_a_record):
+    for number in range(packing.events_per_record):
         assert aggregator.add_user_record(f"SN-{number:08d}", b"x" * size) is None
     key, _, data = aggregator.clear_and_get().get_contents()
 
@@ -71,5 +71,5 @@ def test_shards_are_counted_by_records_and_by_bytes_with_a_fifth_left_free(
 
 
 def test_a_batch_ends_at_lambdas_limit_of_six_megabytes() -> None:
-    assert capacity.records_an_invocation(500, 1_000) == 500
-    assert capacity.records_an_invocation(500, 24_881) == 6 * 1_048_576 // (33_176 + 532)
+    assert capacity.records_per_invocation(500, 1_000) == 500
+    assert capacity.records_per_invocation(500, 24_881) == 6 * 1_048_576 // (33_176 + 532)

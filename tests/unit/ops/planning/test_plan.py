@@ -10,8 +10,8 @@ from chalicelib.telemetry.metrics import NAMES
 from cli.paths import ROOT
 from infra import template
 from ops.__main__ import parser
-from ops.planning import capacity, plan, sizing
-from ops.planning.sizing import Load
+from ops.planning import capacity, comparison, plan, sizing
+from ops.planning.sizing import MonthlyLoad
 
 
 def run(capsys: pytest.CaptureFixture[str], *argv: str) -> tuple[int, str]:
@@ -29,7 +29,7 @@ def test_the_defaults_are_those_of_the_deployed_description() -> None:
         looked_at = each["Properties"].get("Metrics", [{"MetricStat": 1}])
         condition = each["Condition"]
         metrics[condition] = metrics.get(condition, 0) + sum("MetricStat" in one for one in looked_at)
-    load = Load()
+    load = MonthlyLoad()
 
     assert parameters["StreamMode"]["Default"] == "ON_DEMAND"
     assert parameters["TableMode"]["Default"] == "PAY_PER_REQUEST"
@@ -43,9 +43,9 @@ def test_the_defaults_are_those_of_the_deployed_description() -> None:
 
 def test_the_deployed_function_is_one_of_the_alternatives() -> None:
     from app import app
-    from local.event_sources import settings as mapping_settings
+    from local.event_sources.settings import kinesis_settings
 
-    settings = mapping_settings.for_kinesis(app, "process_lifecycle")
+    settings = kinesis_settings(app)
     deployed = plan.deployed_alternative()
 
     assert (deployed.memory_mb, deployed.batch_size) == (settings.memory_mb, settings.batch_size)
@@ -74,7 +74,7 @@ def test_json_holds_what_the_table_shows_with_a_source_for_every_line(
     assert code == 0
     assert len(answer["alternatives"]) == 24
     assert sum(each["is_deployed"] for each in answer["alternatives"]) == 1
-    assert cheapest["usd_a_month"] == pytest.approx(sum(line["usd"] for line in cheapest["bill"]), abs=0.2)
+    assert cheapest["usd_per_month"] == pytest.approx(sum(line["usd"] for line in cheapest["bill"]), abs=0.2)
     assert all(line["source"].startswith("https://") for line in cheapest["bill"])
 
 
@@ -84,7 +84,7 @@ def test_the_table_names_the_deployed_alternative_and_the_sum(capsys: pytest.Cap
     assert code == 0
     assert re.search(r"on-demand  4,000 +1\n.*\n\n1: as described in infra/\n", out, re.DOTALL)
     assert "20,000,000 events a month of 972 bytes" in out
-    assert "x 0.625 a million write request units" in out
+    assert "x 0.625 per million write request units" in out
 
 
 def test_a_row_of_the_table_is_all_that_an_operator_sets_up(capsys: pytest.CaptureFixture[str]) -> None:
@@ -93,13 +93,13 @@ def test_a_row_of_the_table_is_all_that_an_operator_sets_up(capsys: pytest.Captu
     answer = json.loads(run(capsys, "--burst", "1000000", "--all", "--json")[1])
 
     assert code == 0
-    assert all(len(row) <= 120 for row in rows)
-    assert re.split(" {2,}", heading) == ["a month", *plan.COLUMNS, "see"]
+    assert all(len(row) <= 132 for row in rows)
+    assert re.split(" {2,}", heading) == ["USD/month", *comparison.COLUMNS, "notes"]
     for row, each in zip(rows, answer["alternatives"], strict=True):
         cells = re.split(r" {2,}", row)
         assert cells[3:11] == [
             str(each["shards"]),
-            str(each["events_a_record"]),
+            str(each["events_per_record"]),
             str(each["batch_size"]),
             str(each["parallelization"]),
             str(each["concurrency"]),
@@ -119,7 +119,7 @@ def test_one_of_a_kind_is_no_plural_and_seconds_below_ten_have_a_decimal(
     assert " 1.8 s " in out
     assert "1 month of events" in out
     assert not re.search(r"\b1 (shards|events|months|bytes|write units) ", out)
-    assert "an on-demand stream-hour" in run(capsys)[1]
+    assert "per on-demand stream-hour" in run(capsys)[1]
 
 
 def test_a_target_that_nothing_meets_is_a_failed_verdict_with_reasons(
@@ -164,5 +164,5 @@ def test_an_event_that_no_item_can_hold_is_refused_and_says_why(
 
 
 def test_an_event_just_over_a_write_unit_is_pointed_out() -> None:
-    assert any("52 bytes less" in note for note in plan.notes(Load(event_bytes=1024)))
-    assert not any("write unit" in note for note in plan.notes(Load(event_bytes=972)))
+    assert any("52 bytes less" in note for note in comparison.notes(MonthlyLoad(event_bytes=1024)))
+    assert not any("write unit" in note for note in comparison.notes(MonthlyLoad(event_bytes=972)))

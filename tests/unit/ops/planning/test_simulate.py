@@ -48,7 +48,7 @@ def test_json_has_the_figures_and_the_course_of_the_run(capsys: pytest.CaptureFi
 
 
 def test_the_table_shows_figures_and_progress(capsys: pytest.CaptureFixture[str]) -> None:
-    code, out, _ = run(capsys, "--events-a-day", "864000", "--hours", "0.02")
+    code, out, _ = run(capsys, "--events-per-day", "864000", "--hours", "0.02")
 
     assert code == 0
     assert re.search(r"stored +720\b", out)
@@ -65,9 +65,9 @@ def test_a_burst_that_is_not_stored_in_time_is_a_failed_verdict(capsys: pytest.C
 
 def test_the_function_is_the_deployed_one(capsys: pytest.CaptureFixture[str]) -> None:
     from app import app
-    from local.event_sources import settings as mapping_settings
+    from local.event_sources.settings import kinesis_settings
 
-    deployed = mapping_settings.for_kinesis(app, "process_lifecycle")
+    deployed = kinesis_settings(app)
     settings = json.loads(run(capsys, "--burst", "10", "--json")[1])["settings"]
 
     assert settings["timeout_s"] == deployed.timeout_s
@@ -97,7 +97,7 @@ def test_a_table_too_small_for_one_event_is_refused_with_the_remedy() -> None:
 def test_hours_of_no_flow_are_refused() -> None:
     args = parser().parse_args(["simulate", "--hours", "3"])
 
-    with pytest.raises(CommandError, match="--events-a-day") as caught:
+    with pytest.raises(CommandError, match="--events-per-day") as caught:
         args.run(args)
 
     assert caught.value.exit_code == 2
@@ -148,7 +148,7 @@ def test_a_plot_that_fails_after_all_leaves_the_figures(
 
 
 def test_an_even_flow_is_in_time_when_its_last_events_are(capsys: pytest.CaptureFixture[str]) -> None:
-    flow = ["--events-a-day", "100000", "--hours", "0.2"]
+    flow = ["--events-per-day", "100000", "--hours", "0.2"]
 
     assert run(capsys, *flow, "--within", "60")[0] == 0
     code, _, err = run(capsys, *flow, "--within", "60", "--write-units", "1")
@@ -168,10 +168,10 @@ def test_an_invocation_carries_what_it_was_given(capsys: pytest.CaptureFixture[s
 @pytest.mark.parametrize(
     ("argv", "sentence"),
     [
-        (["--events-a-day", "1"], "1 event a day .* raise --events-a-day or --hours"),
-        (["--events-a-day", "10000", "--hours", "0.0001"], "raise --events-a-day or --hours"),
-        (["--events-a-day", "10000", "--burst-at", "5"], "give --burst, too"),
-        (["--events-a-record", "24", "--bytes", "100000"], "lower --events-a-record"),
+        (["--events-per-day", "1"], "1 event a day .* raise --events-per-day or --hours"),
+        (["--events-per-day", "10000", "--hours", "0.0001"], "raise --events-per-day or --hours"),
+        (["--events-per-day", "10000", "--burst-at", "5"], "give --burst, too"),
+        (["--events-per-record", "24", "--bytes", "100000"], "lower --events-per-record"),
     ],
 )
 def test_a_load_of_nothing_or_of_impossible_records_is_refused(argv: list[str], sentence: str) -> None:
@@ -187,7 +187,7 @@ def test_a_whole_number_is_asked_for_where_only_one_will_do(capsys: pytest.Captu
     with pytest.raises(SystemExit):
         parser().parse_args(["simulate", "--burst", "1e5"])
 
-    assert "expected a whole number, got '1e5'" in capsys.readouterr().err
+    assert "expected a whole number from 1 to 10000000000000, got '1e5'" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -42,6 +42,6 @@ class TwiceDelivering:
 def test_a_message_that_is_delivered_twice_is_given_once() -> None:
     queue = Queue(TwiceDelivering(25), "q")  # type: ignore[arg-type]
 
-    ids = [letter.message_id for letter in queue.letters(100)]
+    ids = [letter.message_id for letter in queue.dead_letters(100)]
 
     assert sorted(ids, key=int) == [str(n) for n in range(25)]

@@ -7,8 +7,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from chalicelib.deadline import MAX_PAUSE_S
-from ops.planning.simulation import producer
-from ops.planning.simulation.scenario import Load, Result, Settings
+from ops.planning.simulation.scenario import OfferedLoad, Result, Settings
+from producer import limits
 from tests.support.simulations import STEADY, UNLIMITED, ran
 
 pipelines = st.builds(
@@ -29,13 +29,13 @@ pipelines = st.builds(
     saved_s=st.sampled_from([1.0, 300.0]),
 )
 loads = st.builds(
-    Load,
+    OfferedLoad,
     events_s=st.floats(0, 200),
     seconds=st.floats(0, 30),
     burst=st.integers(0, 5_000),
     burst_at=st.floats(0, 20),
     event_bytes=st.integers(1, 3_000),
-    events_a_record=st.sampled_from([1, 1, 2, 24]),
+    events_per_record=st.sampled_from([1, 1, 2, 24]),
     keys=st.one_of(st.none(), st.integers(1, 500)),
 )
 
@@ -43,7 +43,7 @@ loads = st.builds(
 @given(pipelines, loads, st.integers())
 @hypothesis_settings(deadline=None)
 def test_every_event_ends_stored_rejected_or_as_a_dead_letter(
-    pipeline: Settings, load: Load, seed: int
+    pipeline: Settings, load: OfferedLoad, seed: int
 ) -> None:
     result = ran(pipeline, load, seed)
 
@@ -60,23 +60,23 @@ def not_later(result: Result, than: Result) -> bool:
     return result.drained_s <= than.drained_s * 1.02 + 0.1
 
 
-bursts = st.builds(Load, burst=st.integers(5_000, 40_000))
+bursts = st.builds(OfferedLoad, burst=st.integers(5_000, 40_000))
 
 
 @given(bursts, st.integers(1, 6), st.integers(1, 6))
 @hypothesis_settings(deadline=None, max_examples=25)
-def test_more_shards_store_a_burst_no_later(load: Load, shards: int, more: int) -> None:
+def test_more_shards_store_a_burst_no_later(load: OfferedLoad, shards: int, more: int) -> None:
     few = ran(replace(STEADY, shards=shards), load)
     many = ran(replace(STEADY, shards=shards + more), load)
 
     # The last refused record may have drawn the longest pause.
-    assert many.drained_s <= few.drained_s * 1.02 + producer.BACKOFF_LIMIT_S
+    assert many.drained_s <= few.drained_s * 1.02 + limits.BACKOFF_LIMIT_S
     assert many.put_throttles <= few.put_throttles * 1.1 + 1_000
 
 
 @given(bursts, st.integers(1, 9), st.integers(1, 5))
 @hypothesis_settings(deadline=None, max_examples=25)
-def test_more_lanes_store_a_burst_no_later(load: Load, lanes: int, more: int) -> None:
+def test_more_lanes_store_a_burst_no_later(load: OfferedLoad, lanes: int, more: int) -> None:
     slow = replace(UNLIMITED, record_s=0.002)  # 500 a second and lane
 
     assert not_later(
@@ -88,7 +88,7 @@ def test_more_lanes_store_a_burst_no_later(load: Load, lanes: int, more: int) ->
 @given(bursts, st.integers(10, 500), st.integers(2, 10))
 @hypothesis_settings(deadline=None, max_examples=25)
 def test_larger_batches_store_a_burst_no_later_and_in_fewer_invocations(
-    load: Load, size: int, times: int
+    load: OfferedLoad, size: int, times: int
 ) -> None:
     small = ran(replace(UNLIMITED, batch_size=size, handler_s=0.1), load)
     large = ran(replace(UNLIMITED, batch_size=size * times, handler_s=0.1), load)
@@ -100,7 +100,7 @@ def test_larger_batches_store_a_burst_no_later_and_in_fewer_invocations(
 @given(bursts, st.floats(200, 4_000), st.floats(1.1, 10))
 @hypothesis_settings(deadline=None, max_examples=25)
 def test_a_table_that_takes_less_is_done_later_and_throttles(
-    load: Load, units_s: float, times: float
+    load: OfferedLoad, units_s: float, times: float
 ) -> None:
     tight = ran(replace(UNLIMITED, write_units_s=units_s), load)
     ample = ran(replace(UNLIMITED, write_units_s=units_s * times), load)
@@ -112,7 +112,7 @@ def test_a_table_that_takes_less_is_done_later_and_throttles(
 
 
 def test_throttling_shows_in_the_iterator_age() -> None:
-    load = Load(burst=40_000)
+    load = OfferedLoad(burst=40_000)
     free, throttled = ran(STEADY, load), ran(replace(STEADY, write_units_s=500), load)
 
     assert throttled.write_throttles > free.write_throttles

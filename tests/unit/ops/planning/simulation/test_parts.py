@@ -6,35 +6,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ops.planning.simulation import producer as simulated_producer
 from ops.planning.simulation import svg
-from ops.planning.simulation.capacity_model import Chunk, Inlet, Queue, Table
+from ops.planning.simulation.capacity_model import Chunk, ChunkQueue, Inlet, Table
 from ops.planning.simulation.figures import Histogram, Timeline
+from ops.planning.simulation.producer import BurstProducer
 from ops.planning.simulation.scenario import divided
-from producer import putter, waiting
-
-
-def test_the_simulated_producer_has_the_numbers_of_the_real_one() -> None:
-    for name in ("MAX_RECORDS", "MAX_REQUEST_BYTES", "READ_AHEAD_BYTES"):
-        assert getattr(simulated_producer, name) == getattr(waiting, name), name
-    for name in ("IN_FLIGHT", "ATTEMPTS", "BACKOFF_S", "BACKOFF_LIMIT_S"):
-        assert getattr(simulated_producer, name) == getattr(putter, name), name
 
 
 def test_a_producer_of_large_records_fills_requests_and_holds_records_by_their_bytes() -> None:
-    producer = simulated_producer.Producer([1_000], 1024 * 1024, 1, random.Random(1))
+    producer = BurstProducer([1_000], 1024 * 1024, 1, random.Random(1))
     requests = [producer.request(0.0) for _ in range(5)]
 
     assert [portions and portions[0].records for portions in requests] == [10, 10, 10, 10, None]
     assert requests[0]
-    assert producer.answered(requests[0][0], 10, 0.0) == 0
+    assert producer.answer(requests[0][0], 10, 0.0) == 0
     producer.in_flight -= 1
     assert producer.request(0.0) is None, "40 MiB are under way or refused"
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.integers(1, 80)), max_size=20))
 def test_a_queue_gives_back_what_it_was_given_in_order(steps: list[tuple[int, int]]) -> None:
-    queue, at = Queue(), 0.0
+    queue, at = ChunkQueue(), 0.0
     put = taken = 0
     latest = 0.0
     for records, wanted in steps:
