@@ -27,6 +27,7 @@ NOUNS = {
     "stack": ("ops.deploy.stack", "stream, tables, queues, alarms"),
     "token": ("ops.deploy.token", "API tokens"),
     "history": ("ops.records.history", "print a product's story"),
+    "void": ("ops.records.void", "take events out of a product's history"),
     "tail": ("ops.records.tail", "follow the stream, decoded"),
     "plan": ("ops.planning.plan", "size a deployment and price it before paying"),
     "simulate": ("ops.planning.simulate", "run a load through a simulated deployment"),

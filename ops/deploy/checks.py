@@ -14,9 +14,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import settings
 from chalicelib.api import auth
-from chalicelib.errors import ConfigurationError
+from chalicelib.errors import ConfigurationError, StorageError
 from infra import functions, stages, template
-from ops import clients
+from ops import clients, void_markers
 from ops.deploy import epc_spellings, lambda_settings
 from ops.deploy.inventory import PROCESS, TRIAGE, StageInventory, listed
 from ops.output import CommandError
@@ -47,7 +47,7 @@ def findings(stage: str) -> Iterator[Finding]:
             ok, found = check(inventory)
         except lambda_settings.NotDeployedError as exc:
             ok, found, fix = False, f"cannot be read: {exc}", _DEPLOY
-        except (ClientError, BotoCoreError, CommandError, KeyError) as exc:
+        except (ClientError, BotoCoreError, CommandError, StorageError, KeyError) as exc:
             # Not there, not allowed, not answering: a finding like any other, and the rest goes on.
             ok, found = False, f"cannot be read: {exc}"
         yield Finding(name, ok, found, fix.format(stage=stage))
@@ -262,6 +262,11 @@ def _alarms_exist(inventory: StageInventory) -> tuple[bool, str]:
 def _alarms_quiet(inventory: StageInventory) -> tuple[bool, str]:
     ringing = sorted(name for name, state in inventory.alarms.items() if state == "ALARM")
     return not ringing, ", ".join(ringing) or "none"
+
+
+@_check("every void has its marker", "python -m ops void --backfill --stage {stage}")
+def _markers(inventory: StageInventory) -> tuple[bool, str]:
+    return void_markers.are_complete(clients.client("dynamodb"), settings.history_table())
 
 
 def alarm_names(stage: str) -> set[str]:

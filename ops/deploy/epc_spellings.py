@@ -6,6 +6,7 @@ read.  That is a fair sample of products: DynamoDB scans by the hash of the seri
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from chalicelib.domain import events
 from chalicelib.epcis import identifiers
 
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ def sample(dynamodb: "DynamoDBClient", table: str) -> Sample:
         TableName=table, ProjectionExpression="#serial", ExpressionAttributeNames={"#serial": "serial"}
     )
     for number, page in enumerate(pages, start=1):
-        serials.update(item["serial"]["S"] for item in page["Items"])
+        # The table has keys that are no products, for what it says about itself.
+        serials.update(serial for item in page["Items"] if events.is_serial(serial := item["serial"]["S"]))
         if number == MAX_PAGES and "LastEvaluatedKey" in page:
             return _counted(serials, is_whole=False)
     return _counted(serials, is_whole=True)

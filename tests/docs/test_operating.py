@@ -156,7 +156,8 @@ def test_the_page_works_as_it_stands(ops: Operator, stream: Stream, tmp_path: Pa
 
     [create] = blocks("Rotating tokens")
     assert shell(create).startswith("lch_")
-    *_, policies = blocks("Is it ready, and is it still as we left it?")
+    *_, backfill, policies = blocks("Is it ready, and is it still as we left it?")
+    assert ": of 1 void 0 lacked their markers" in shell(backfill)
     shell(policies)
 
     every = set(re.findall(r"^ {4,}(.*?python -m .*?)(?: {2,}.*)?$", PAGE[0], re.M))

@@ -98,6 +98,20 @@ def stop_encrypting() -> object:
     )
 
 
+def store_a_void_as_an_older_version_did() -> object:
+    return boto3.client("dynamodb").put_item(
+        TableName=settings.history_table(),
+        Item={
+            "serial": {"S": "SN-1"},
+            "position": {"S": "2026-01-01T00:00:00.000000Z#" + "0" * 32},
+            "type": {"S": "void"},
+            "occurred_at": {"S": "2026-01-01T00:00:00Z"},
+            "metadata": {"S": '{"event_id":"e-1"}'},
+            "recorded_at": {"N": "1"},
+        },
+    )
+
+
 def ring() -> object:
     return boto3.client("cloudwatch").set_alarm_state(
         AlarmName=f"lifecycle-{STAGE}-parking", StateValue="ALARM", StateReason="test"
@@ -189,6 +203,7 @@ def test_a_whole_deployment_passes_and_whatever_is_broken_is_named(
             "policies name their actions and resources",
             "api_handler: dynamodb:* on *; api_handler: dynamodb:Scan on arn:aws:dynamodb:*:*:table/*",
         ),
+        (store_a_void_as_an_older_version_did, "every void has its marker", "1 of 1 void without"),
         (ring, "no alarm is ringing", "lifecycle-dev-parking"),
     ]:
         change()

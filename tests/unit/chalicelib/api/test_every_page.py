@@ -73,8 +73,9 @@ class Situation:
         return sum(sizes) < self.page_bytes
 
     def reads_more_than_a_walk(self, to: Event | None) -> bool:
-        """Whether the events down to this one, or all, are more than a walk has to read."""
-        sizes = [
+        """Whether the events down to this one, or all, and the markers are more than a walk has to read."""
+        sizes = [len(msgspec.json.encode(marker)) for marker in self.markers]
+        sizes += [
             len(msgspec.json.encode(to_item(event, 1790000000123)))
             for event in self.in_table_order
             if to is None or event.position[:27] >= to.position[:27]
