@@ -78,7 +78,11 @@ def only(serial: str, position: str) -> str:
     """The query string of the page that holds the event at `position` and no other."""
     instant, _, digest = position.partition("#")
     before = f"{instant}#{max(int(digest, 16) - 1, 0):032x}"
-    return f"?order=asc&limit=1&cursor={cursors.encode(before, EventsQuery(order='asc').identity(serial))}"
+    # Up to the next microsecond: where no event has the position, its neighbour is not taken for it.
+    microsecond = int(instant[20:26]) + 1
+    until = f"{instant[:20]}{microsecond:06d}Z" if microsecond < 1_000_000 else None
+    cursor = cursors.encode(before, EventsQuery(until=until, order="asc").identity(serial))
+    return f"?{f'until={until}&' if until else ''}order=asc&limit=1&cursor={cursor}"
 
 
 def serials_of(text: str) -> Iterator[str]:

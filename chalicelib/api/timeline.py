@@ -13,7 +13,7 @@ from itertools import groupby
 import msgspec
 
 from chalicelib.api import facts, queries, representations, words
-from chalicelib.domain import lifecycle
+from chalicelib.domain import lifecycle, voids
 from chalicelib.domain.voids import VOID, Voiding
 from chalicelib.tables.history import StoredEvent
 
@@ -57,7 +57,8 @@ class Line(msgspec.Struct, frozen=True):
     oddity: str | None  # what is odd about it
     voided_by: str | None  # where the void is that takes it out
     voided_why: str | None
-    takes_out: list[Link]  # what this one, a void, takes out
+    takes_out: list[Link]  # what this one, a void, takes out of this page
+    names: Link | None  # what it names besides, on another page or without effect
 
 
 class Year(msgspec.Struct, frozen=True):
@@ -156,7 +157,18 @@ class Timeline:
                 Link(self._reference(event.serial, taken), self._named(taken))
                 for taken in self._taken_out.get(event.position, ())[:MAX_TAKEN_OUT]
             ],
+            names=self._named_besides(event),
         )
+
+    def _named_besides(self, event: StoredEvent) -> Link | None:
+        """The event that a void names by its position and does not take out of this page."""
+        void = voids.of_event(event)
+        if void is None or not void.names.startswith(voids.POSITION):
+            return None
+        position = void.names.removeprefix(voids.POSITION)
+        if position in self._taken_out.get(event.position, ()):
+            return None
+        return Link(self._reference(event.serial, position), self._named(position))
 
     def _reference(self, serial: str, position: str) -> str:
         """Where an event is: on this page, or on a page of its own."""

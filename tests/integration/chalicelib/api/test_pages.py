@@ -6,9 +6,6 @@ from urllib.parse import urljoin
 import pytest
 from chalice.test import Client, HTTPResponse
 
-from chalicelib import wiring
-from chalicelib.api import timeline
-from chalicelib.domain.voids import Voiding
 from tests.support.api_client import at, keep, notes
 from tests.support.html_pages import BROWSER, REFERENCE, page, titles
 from tests.support.lambda_events import wire
@@ -190,22 +187,34 @@ def test_an_event_that_was_taken_out_says_so_and_why(client: Client) -> None:
     assert '<span class="badge calm">Produced</span>' in text
 
 
-def test_a_void_on_another_page_is_a_link_away(client: Client) -> None:
-    """What voids an event stands on a newer page, or none of the pages that are shown."""
+def test_an_event_and_its_void_on_another_page_are_a_link_apart(client: Client) -> None:
     keep(client, wire("SN:1", "production", at(1)), wire("SN:1", "theft", at(2)))
-    theft, production = client.http.get("/products/SN%3A1").json_body["history"]
+    theft, _ = client.http.get("/products/SN%3A1").json_body["history"]
     keep(client, wire("SN:1", "void", at(3), metadata={"position": theft["position"]}))
-    void = client.http.get("/products/SN%3A1").json_body["history"][0]
-    shown = [wiring.history().page("SN:1", limit=3).events[2]]
 
-    (line,) = timeline.Timeline(
-        shown, "../products/SN%3A1/events", (), {production["position"]: Voiding(void["position"], None)}
-    ).lines
+    def followed(path: str, words: str) -> str:
+        """The page that the link with these words leads to; its fragment is an event of that page."""
+        (href,) = re.findall(rf'<a href="([^"]+)">{words}</a>', page(client, path))
+        there = urljoin(path, href.replace("&amp;", "&"))
+        assert there.partition("#")[2] in re.findall(r'<li id="([^"]+)"', page(client, there))
+        return there
 
-    assert line.voided_by is not None
-    there = page(client, urljoin("/products/SN%3A1", line.voided_by))
-    assert titles(there) == ["Void"]
-    assert line.voided_by.partition("#")[2] in re.findall(r'<li id="([^"]+)"', there)
+    to_void = followed("/products/SN%3A1/events?type=theft", "Taken out")
+    assert titles(page(client, to_void)) == ["Void"]
+    back = followed(to_void, "an event of 1 January 2026")
+    assert titles(page(client, back)) == ["Theft"]
+
+
+@pytest.mark.parametrize("microsecond", ["000000", "500000", "999998"])
+def test_what_a_void_names_and_the_history_does_not_hold_is_no_other_event(
+    client: Client, microsecond: str
+) -> None:
+    position = f"2026-01-01T00:00:02.{microsecond}Z#{'f' * 32}"
+    keep(client, wire("SN-1", "void", at(5), metadata={"position": position}), wire("SN-1", "note", at(3)))
+
+    (href,) = re.findall(r'Names <a href="([^"]+)">', page(client, "/products/SN-1"))
+
+    assert titles(page(client, urljoin("/products/SN-1", href.replace("&amp;", "&")))) == []
 
 
 def test_older_events_are_a_plain_link_away(client: Client) -> None:
