@@ -1,7 +1,7 @@
 """EPCIS 2.0 documents as input: one lifecycle event for each thing that an EPCIS event names.
 
 What means what is in chalicelib/epcis; here a file is read and every outcome gets the number of its event,
-counted from 1.  The document is read whole: JSON has no lines.
+counted from 1; 0 is the header.  The document is read whole: JSON has no lines.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from typing import BinaryIO
 import msgspec
 
 from chalicelib.domain import events
-from chalicelib.epcis import capture
+from chalicelib.epcis import capture, documents
 from chalicelib.errors import ConfigurationError, InvalidEventError
 from producer.recorded import Line
 
@@ -27,14 +27,16 @@ def read(file: BinaryIO) -> Iterator[Line]:
     if len(data) > MAX_BYTES:
         raise ConfigurationError(f"the EPCIS document is larger than {MAX_BYTES} bytes; split its eventList")
     try:
-        found, contexts, sender = capture.document_events(capture.decode(data.decode("utf-8-sig")))
+        document = documents.decode(data)
     except RecursionError as exc:
         raise ConfigurationError("the EPCIS document is nested too deep") from exc
     except ValueError as exc:  # not UTF-8 and not JSON among them
         raise ConfigurationError(f"this is no EPCIS document: {exc}") from exc
     del data
-    for number, event in enumerate(found, start=1):
-        for captured in capture.capture(event, contexts, sender):
+    for sentence in document.skipped:
+        yield Line(0, None, sentence)
+    for number, event in enumerate(document.events, start=1):
+        for captured in capture.capture(event, document.contexts, document.sender):
             yield _line(number, captured)
 
 

@@ -27,7 +27,7 @@ EVENTS_PER_PRODUCT = 10
 FOREVER_PRODUCTS = 1000
 
 # Formats by how a file's name ends.
-_BY_NAME = {".csv": "csv", ".jsonld": "epcis"}
+_BY_NAME = {".csv": "csv", ".jsonld": "epcis", ".xml": "epcis"}
 
 
 class Source:
@@ -117,7 +117,7 @@ class Source:
         for line in lines:
             if line.data is None:
                 self.skipped += 1
-                self._say(f"{unit} {line.number}: {line.reason}")
+                self._say(f"{unit} {line.number}: {line.reason}" if line.number else str(line.reason))
                 continue
             if sent == self._args.events:
                 self._say(f"stopped after {sent} events (--events); the input has more")

@@ -13,7 +13,7 @@ from chalice.app import NotFoundError, Request, Response
 from chalicelib.api import negotiation, queries, responses, size
 from chalicelib.api.queries import EventsQuery
 from chalicelib.errors import InvalidRequestError, StorageError
-from chalicelib.tables.history import History, StoredEvent
+from chalicelib.tables.history import History
 from chalicelib.text import quoted
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def product(request: Request, serial: str, history: History, now: datetime | Non
         there = following(view)
         return responses.respond("html", pages.product(view, there, responses.root_reference(request)), there)
     if format_ == "epcis":
-        view, body = _fitted(view, lambda view: _epcis(view.events))
+        view, body = _fitted(view, _epcis)
     else:
         view, body = _fitted(view, lambda view: representations.product_json(view, following(view)))
     file_name = responses.file_name(serial, format_, len(view.events) if view.following else None)
@@ -102,7 +102,7 @@ def product_events(request: Request, serial: str, history: History, now: datetim
     represent: dict[str, Callable[[views.EventPage], str]] = {
         "csv": lambda page: representations.events_csv(page, query.anomalies),
         "ndjson": lambda page: representations.events_ndjson(page, query.anomalies),
-        "epcis": lambda page: _epcis(page.events),
+        "epcis": _epcis,
         "json": lambda page: representations.events_json(page, following(page), query.anomalies),
     }
     page, body = _fitted(page, represent[format_])
@@ -145,11 +145,11 @@ def openapi() -> Response:
     return Response(_openapi(), {"Content-Type": "application/json"})
 
 
-def _epcis(events: list[StoredEvent]) -> str:
+def _epcis(view: "AnyView") -> str:
     from chalicelib.api.representations import recorded_at
     from chalicelib.epcis import export
 
-    return export.document(events, [recorded_at(event) for event in events])
+    return export.document(view.events, [recorded_at(event) for event in view.events], view.reading.voided)
 
 
 def _fitted(view: "AnyView", represent: "Callable[[AnyView], str]") -> "tuple[AnyView, str]":

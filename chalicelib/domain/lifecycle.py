@@ -18,6 +18,7 @@ import msgspec
 
 from chalicelib.domain import events
 from chalicelib.domain.voids import EVENT_ID, POSITION, VOID, HistoricEvent, Voiding, Voids, of_event
+from chalicelib.text import quoted
 
 #: Before anything has happened to a product.
 NOTHING = "nothing"
@@ -219,7 +220,8 @@ def _odd_by_itself(event: TimelineEvent, now: str, held: set[str] | None) -> Ano
         message = "void names no event: its metadata has no `position` and no `event_id` that is one"
         return _anomaly(event, "void_names_nothing", message)
     if held is not None and void.names not in held:
-        return _anomaly(event, "void_names_missing", "void names an event that this history does not hold")
+        message = f"void names an event that this history does not hold: {quoted(void.names)}"
+        return _anomaly(event, "void_names_missing", message)
     return None
 
 

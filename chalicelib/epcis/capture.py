@@ -8,32 +8,22 @@ What has no serial number, quantities of a class above all, is reported as skipp
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-import msgspec
+from chalicelib.domain import instants
+from chalicelib.epcis import contexts, identifiers, retraction, schema, vocabulary
+from chalicelib.epcis.vocabulary import KEPT, PREFIX
 
-from chalicelib import strict_json
-from chalicelib.domain import events, instants
-from chalicelib.epcis import identifiers, schema, vocabulary
-from chalicelib.epcis.vocabulary import PREFIX
-from chalicelib.errors import InvalidEventError
-
-#: Where an event's metadata keeps what only EPCIS has a field for.
-KEPT = "epcis"
-
-#: The standard context, which every document begins with.
-CONTEXT = "https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"
-
-_STANDARD = re.compile(
-    r"https?://(?:ref\.gs1\.org/standards/epcis|gs1\.github\.io/EPCIS)/.*epcis-context\.jsonld"
-)
 _OFFSET = re.compile(r"([+-])([01][0-9]|2[0-3]):([0-5][0-9])")
 
 # These have fields of their own, or are reported.
 _SPOKEN_FOR = frozenset(
-    ["type", "id", "eventTime", "eventTimeZoneOffset", "recordTime", "eventID", "errorDeclaration"]
+    [
+        *("type", "id", "eventTime", "eventTimeZoneOffset", "recordTime", "eventID", "errorDeclaration"),
+        *("@context", "epcList"),
+    ]
 )
 _PART_OF_THE_TABLE = frozenset(["action", "bizStep", "disposition"])
 
@@ -49,38 +39,10 @@ class _EventError(ValueError):
     """This EPCIS event cannot become lifecycle events."""
 
 
-def decode(text: str) -> Any:
-    """JSON with numbers as `msgspec.Raw`, spelled as they were.  Raises ValueError and RecursionError."""
-    return strict_json.decode(text)
-
-
-def document_events(document: Any) -> tuple[list[Any], list[Any], str | None]:
-    """The events of an EPCIS document, query document or single event; its own contexts; and its sender.
-
-    Raises ValueError for anything else.
-    """
-    if not isinstance(document, dict):
-        raise ValueError("an EPCIS document is a JSON object")
-    type_ = document.get("type")
-    contexts = _own_contexts(document.get("@context"))
-    sender = document.get("sender")
-    if type_ in schema.FIELDS:
-        return [{name: value for name, value in document.items() if name != "@context"}], contexts, None
-    body = document.get("epcisBody")
-    if type_ == "EPCISQueryDocument" and isinstance(body, dict):
-        results = body.get("queryResults")
-        body = results.get("resultsBody") if isinstance(results, dict) else None
-    elif type_ != "EPCISDocument":
-        raise ValueError(f"not an EPCIS document: its type is {ascii(type_)[:60]}")
-    found = body.get("eventList") if isinstance(body, dict) else None
-    if not isinstance(found, list):
-        raise ValueError("the EPCIS document has no eventList")
-    return found, contexts, sender if isinstance(sender, str) and 1 <= len(sender) <= 128 else None
-
-
-def capture(event: Any, contexts: list[Any], sender: str | None) -> Iterator[Captured]:
-    """What one EPCIS event says, for each EPC it names; `contexts` and `sender` are its document's."""
-    if not isinstance(event, dict) or event.get("type") not in schema.FIELDS:
+def capture(event: Any, of_document: Sequence[Any], sender: str | None) -> Iterator[Captured]:
+    """What one EPCIS event says, for each EPC it names; its document has these contexts and this `sender`."""
+    type_ = event.get("type") if isinstance(event, dict) else None
+    if not isinstance(type_, str) or type_ not in schema.FIELDS:
         yield Captured(None, "not one of the five event types of EPCIS 2.0")
         return
     for field in schema.QUANTITY_FIELDS:
@@ -94,12 +56,14 @@ def capture(event: Any, contexts: list[Any], sender: str | None) -> Iterator[Cap
     seen: set[str] = set()
     meant = event.get(PREFIX + "serial")
     for field, epc in _epcs(event):
+        if meant is not None and seen:
+            break  # the others have their own events
         try:
             serial = _serial(epc) if meant is None else _meant(meant, epc)
             if serial is None or serial in seen:
                 continue
             seen.add(serial)
-            yield Captured(_wire(event, field, epc, serial, contexts, sender), None)
+            yield Captured(_wire(event, field, epc, serial, of_document, sender), None)
         except ValueError as exc:
             yield Captured(None, f"{field}: {exc}")
     if meant is not None and not seen:
@@ -133,7 +97,12 @@ def _meant(serial: Any, epc: Any) -> str | None:
 
 
 def _wire(
-    event: Mapping[str, Any], field: str, epc: str, serial: str, contexts: list[Any], sender: str | None
+    event: Mapping[str, Any],
+    field: str,
+    epc: str,
+    serial: str,
+    of_document: Sequence[Any],
+    sender: str | None,
 ) -> dict[str, Any]:
     given_type = event.get(PREFIX + "type")
     wire: dict[str, Any] = {
@@ -145,7 +114,7 @@ def _wire(
     }
     # `id` is what JSON-LD calls an eventID, and some of GS1's own examples do.
     event_id = event.get(PREFIX + "eventID", event.get("eventID", event.get("id")))
-    kept = _kept(event, field, epc, wire, contexts)
+    kept = _kept(event, field, epc, wire, of_document)
     if isinstance(event_id, str) and 1 <= len(event_id) <= 128:
         wire["event_id"] = event_id
     elif event_id is not None:
@@ -161,36 +130,18 @@ def _wire(
             metadata[KEPT] = {**more, **kept} if isinstance(more, dict) else kept
     wire["metadata"] = metadata
     if event.get("errorDeclaration") is not None:
-        return _void(wire, event["errorDeclaration"])
+        return retraction.void(wire, event)
     return wire
 
 
-def _void(wire: dict[str, Any], declaration: Any) -> dict[str, Any]:
-    """The event that takes the erroneous one out: its position follows from its content."""
-    declared = declaration.get("declarationTime") if isinstance(declaration, dict) else None
-    if not isinstance(declared, str):
-        raise _EventError("errorDeclaration: has no declarationTime")
-    try:
-        position = events.decode(msgspec.json.encode(wire)).position
-    except InvalidEventError as exc:
-        raise _EventError(f"errorDeclaration: {exc}") from exc
-    void = {
-        "serial": wire["serial"],
-        "type": "void",
-        "occurred_at": declared,
-        "metadata": {"position": position, KEPT: {"errorDeclaration": declaration}},
-    }
-    return void | ({"source": wire["source"]} if "source" in wire else {})
-
-
 def _kept(
-    event: Mapping[str, Any], field: str, epc: str, wire: Mapping[str, Any], contexts: list[Any]
+    event: Mapping[str, Any], field: str, epc: str, wire: Mapping[str, Any], of_document: Sequence[Any]
 ) -> dict[str, Any]:
     """What the wire format has no field for, as far as it is about this EPC."""
     kept = {
         name: vocabulary.short(value) if name in _PART_OF_THE_TABLE else value
         for name, value in event.items()
-        if name not in _SPOKEN_FOR and name != "epcList" and not name.startswith(PREFIX)
+        if name not in _SPOKEN_FOR and not name.startswith(PREFIX)
     }
     event_type = event["type"]
     if event_type in ("ObjectEvent", "TransactionEvent"):
@@ -199,9 +150,9 @@ def _kept(
         # The parent has the whole list; for a child its siblings are no part of its own story.
         kept["childEPCs"] = [epc]
         kept.pop("childQuantityList", None)
-    used = [context for context in contexts if _uses(kept, context)]
-    if used and "@context" not in kept:
-        kept["@context"] = used
+    context = contexts.kept({**kept, "@context": event.get("@context")}, of_document)
+    if context is not None:
+        kept["@context"] = context
     if event_type != "ObjectEvent":
         kept["type"] = event_type
     if field == "epcList" and epc != identifiers.plain_epc(wire["serial"]):
@@ -211,24 +162,6 @@ def _kept(
         if said == vocabulary.meaning_of(wire["type"]):
             return {}
     return kept
-
-
-def _uses(value: Any, context: Any) -> bool:
-    """Whether a name in the value has one of the context's prefixes."""
-    if isinstance(value, list):
-        return any(_uses(member, context) for member in value)
-    if not isinstance(value, dict):
-        return False
-    return any(
-        (":" in name and name.partition(":")[0] in context) or _uses(member, context)
-        for name, member in value.items()
-    )
-
-
-def _own_contexts(context: Any) -> list[Any]:
-    """The contexts beside the standard one, which go with the names that they explain."""
-    entries = context if isinstance(context, list) else [context]
-    return [entry for entry in entries if isinstance(entry, dict) and PREFIX.rstrip(":") not in entry]
 
 
 def _occurred_at(event: Mapping[str, Any]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from chalicelib.domain import instants
+from chalicelib.epcis import contexts
 from chalicelib.epcis.identifiers import is_uri
 from chalicelib.epcis.vocabulary import BIZ_STEPS, DISPOSITIONS, PREFIX, words
 
@@ -60,8 +61,12 @@ def is_extension(name: str) -> bool:
 
 
 def is_context(value: Any) -> bool:
-    """Whether this is a JSON-LD context: terms and namespaces, no two entries alike."""
+    """Whether this is a JSON-LD context: terms and namespaces, no two entries alike, not too large."""
     entries = value if isinstance(value, list) else [value]
+    try:
+        contexts.own(entries)
+    except ValueError:
+        return False
     distinct = all(entries[index] not in entries[:index] for index in range(len(entries)))
     return distinct and all(
         _is_terms(entry) if isinstance(entry, dict) else is_uri(entry) for entry in entries
@@ -69,9 +74,20 @@ def is_context(value: Any) -> bool:
 
 
 def _is_terms(entry: dict[str, Any]) -> bool:
-    return all(
-        isinstance(term, str) or (isinstance(term, dict) and _is_terms(term)) for term in entry.values()
-    )
+    """Whether a context's object maps terms to names, or to objects that do."""
+    left = [entry]
+    while left:
+        for term in left.pop().values():
+            if isinstance(term, dict):
+                left.append(term)
+            elif not isinstance(term, str):
+                return False
+    return True
+
+
+def is_declaration(value: Any) -> bool:
+    """Whether this is an error declaration."""
+    return _DECLARATION(value)
 
 
 def is_whole(event: Mapping[str, Any]) -> bool:
@@ -183,6 +199,12 @@ _PLACE = _object({"id": is_uri}, extensible=True)
 _QUANTITY = _object({"epcClass": is_uri}, {"quantity": _is_number, "uom": _is_unit})
 _URIS = _list(is_uri)
 _DISTINCT_URIS = _list(is_uri, distinct=True)
+
+_DECLARATION = _object(
+    {"declarationTime": _is_time},
+    {"reason": _word(frozenset(["did_not_occur", "incorrect_data"])), "correctiveEventIDs": _URIS},
+    extensible=True,
+)
 
 _SENSOR_LINKS = dict.fromkeys(
     ["deviceID", "deviceMetadata", "rawData", "dataProcessingMethod", "bizRules"], is_uri

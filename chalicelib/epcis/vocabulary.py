@@ -14,6 +14,9 @@ from chalicelib.domain import events
 #: The extension namespace, and the prefix that documents give it.
 NAMESPACE, PREFIX = "urn:x-lifecycle:", "lifecycle:"
 
+#: Where an event's metadata keeps what only EPCIS has a field for.
+KEPT = "epcis"
+
 _OWN_STEP = NAMESPACE + "step:"
 
 
@@ -79,8 +82,8 @@ DISPOSITIONS = words(
 
 # The long spellings of CBV's words: EPCIS 1.2's URNs and the web vocabulary.
 _LONG = re.compile(
-    r"(?:urn:epcglobal:cbv:(?:bizstep|disp):|https?://(?:ns|ref)\.gs1\.org/cbv/(?:BizStep|Disp)-"
-    r"|cbv:(?:BizStep|Disp)-)([a-z_]+)"
+    r"(?:urn:epcglobal:cbv:(?:bizstep|disp|er):|https?://(?:ns|ref)\.gs1\.org/cbv/(?:BizStep|Disp|ER)-"
+    r"|cbv:(?:BizStep|Disp|ER)-)([a-z_]+)"
 )
 _NOT_IN_A_TYPE = re.compile(r"[^a-z0-9]+")
 _WORD_STARTS = re.compile(r"(?<=[a-z])(?=[A-Z])")

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from chalicelib import strict_json
 from chalicelib.epcis import capture
 from tests.support import whole_history
 from tests.support.stored_events import stored
@@ -19,7 +20,7 @@ def captured(event: dict[str, Any]) -> list[capture.Captured]:
         "epcList": ["urn:epc:id:sgtin:0614141.107346.2017"],
         **event,
     }
-    return list(capture.capture(capture.decode(json.dumps(whole)), [], None))
+    return list(capture.capture(strict_json.decode(json.dumps(whole)), [], None))
 
 
 def test_an_error_declaration_takes_the_event_out_that_it_names() -> None:

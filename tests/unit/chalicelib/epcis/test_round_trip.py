@@ -11,15 +11,16 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from chalicelib.domain import events, instants, lifecycle
-from chalicelib.epcis import capture, export, identifiers, vocabulary
+from chalicelib.epcis import capture, documents, export, identifiers, vocabulary
 from chalicelib.epcis import schema as shapes
 from chalicelib.tables.history import StoredEvent
 from cli.paths import ROOT
-from tests.support import gs1_items
+from tests.support import gs1_items, whole_history
 from tests.support.stored_events import stored
 
 OFFICIAL = ROOT.parent / "shared" / "data" / "epcis"
 RECORDED = "2026-11-20T20:12:47.123Z"
+NOW = "2027-01-01T00:00:00.000000Z"
 needs_the_schema = pytest.mark.skipif(
     not OFFICIAL.exists(), reason="the official EPCIS schema and examples are not beside this checkout"
 )
@@ -32,12 +33,15 @@ def official() -> jsonschema_rs.Draft7Validator:
 
 
 def out(*each: StoredEvent) -> str:
-    return export.document(each, [RECORDED] * len(each))
+    voided = whole_history.reading(each, NOW).voided
+    return export.document(each, [RECORDED] * len(each), voided)
 
 
 def back(document: str) -> list[StoredEvent]:
-    found, contexts, sender = capture.document_events(capture.decode(document))
-    captured = [each for event in found for each in capture.capture(event, contexts, sender)]
+    found = documents.decode(document.encode())
+    captured = [
+        each for event in found.events for each in capture.capture(event, found.contexts, found.sender)
+    ]
     assert not [each.reason for each in captured if each.reason is not None]
     return [stored(each.wire) for each in captured if each.wire is not None]
 
@@ -228,12 +232,11 @@ def test_the_same_events_make_the_same_document() -> None:
 def test_the_official_examples_load_and_come_back_out_valid(
     path: Path, official: jsonschema_rs.Draft7Validator
 ) -> None:
-    document = capture.decode(path.read_text())
-    found, contexts, sender = capture.document_events(document)
+    found = documents.decode(path.read_bytes())
     instances = 0
     originals = json.loads(path.read_text())["epcisBody"]["eventList"]
-    for given_event, original in zip(found, originals, strict=True):
-        captured = list(capture.capture(given_event, contexts, sender))
+    for given_event, original in zip(found.events, originals, strict=True):
+        captured = list(capture.capture(given_event, found.contexts, found.sender))
         quantities = [each.reason for each in captured if each.reason is not None]
         assert len(quantities) == sum(len(given_event.get(field, [])) for field in shapes.QUANTITY_FIELDS)
         assert all("class-level quantity" in str(reason) for reason in quantities)
@@ -279,9 +282,9 @@ def _assert_says_the_same(original: dict[str, Any], event: dict[str, Any], is_va
 @given(values | st.fixed_dictionaries({"type": st.just("EPCISDocument"), "epcisBody": values}) | near_misses)
 def test_no_document_is_beyond_an_answer(document: Any) -> None:
     try:
-        found, contexts, sender = capture.document_events(capture.decode(json.dumps(document)))
+        found = documents.decode(json.dumps(document).encode())
     except ValueError:
         return
-    for event in found:
-        for each in capture.capture(event, contexts, sender):
+    for event in found.events:
+        for each in capture.capture(event, found.contexts, found.sender):
             assert (each.wire is None) != (each.reason is None)
