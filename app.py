@@ -108,7 +108,7 @@ def product(serial: str) -> Response:
     from chalicelib.api import responses, routes
 
     with responses.http_errors():
-        return routes.product(_authenticated(), serial, wiring.history_for_reading())
+        return routes.product(_reader(serial), serial, wiring.history_for_reading())
 
 
 @app.route("/products/{serial}/events", methods=READING)
@@ -118,7 +118,7 @@ def product_events(serial: str) -> Response:
     from chalicelib.api import responses, routes
 
     with responses.http_errors():
-        return routes.product_events(_authenticated(), serial, wiring.history_for_reading())
+        return routes.product_events(_reader(serial), serial, wiring.history_for_reading())
 
 
 @app.route("/health", methods=READING)
@@ -155,10 +155,13 @@ def openapi() -> Response:
     return routes.openapi()
 
 
-def _authenticated() -> Request:
+def _reader(serial: str) -> Request:
     """The request, once it is known who asks.  Whatever answers with product data takes it from here."""
-    from chalicelib.api import auth
+    from chalicelib import wiring
+    from chalicelib.api import auth, queries
 
     request = _request.get()
-    _caller.set(auth.check(request.headers))
+    token = auth.check(request.headers, auth.READ, wiring.tokens())
+    _caller.set(token.name)
+    auth.check_reach(token, queries.serial_of(serial))
     return request

@@ -15,6 +15,7 @@
     │   ├── GoneError
     │   └── RefusedNumberError
     ├── StorageError                time: DynamoDB or Kinesis refused the call or did not answer; waited out
+    │   ├── AccessUnavailableError
     │   ├── ThrottledError
     │   └── UnavailableError
     └── UnfinishedBatchError        Lambda: by delivering the batch again
@@ -117,6 +118,10 @@ class ThrottledError(StorageError):
 
 class UnavailableError(StorageError):
     """The service is down, denies access, or the table or its key is missing."""
+
+
+class AccessUnavailableError(StorageError):
+    """The access table does not answer, so that it is not known who asks."""
 
 
 class UnfinishedBatchError(LifecycleError):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from chalicelib.tables.history import History
     from chalicelib.tables.progress import Progress
     from chalicelib.tables.quarantine import Quarantine
+    from chalicelib.tables.token_cache import TokenCache
 
 #: A thread that writes for each so many MB of the function's memory.  Lambda gives a whole CPU for 1,769 MB,
 #: which makes a request of 25 events in three quarters of a millisecond; so one thread for 32 MB keeps the
@@ -50,6 +51,15 @@ def history_for_reading() -> "History":
     from chalicelib.tables.history import History
 
     return History(_reading_client(), settings.history_table())
+
+
+@cache
+def tokens() -> "TokenCache":
+    """Who may use the API, as this process remembers it."""
+    from chalicelib.tables.access import Access
+    from chalicelib.tables.token_cache import TokenCache
+
+    return TokenCache(Access(_reading_client(), settings.access_table()))
 
 
 @cache
@@ -114,6 +124,7 @@ def reset() -> None:
         session,
         history,
         history_for_reading,
+        tokens,
         quarantine,
         progress,
         writers,

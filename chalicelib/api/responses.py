@@ -24,6 +24,7 @@ from chalice.app import (
 
 from chalicelib.api import negotiation
 from chalicelib.errors import (
+    AccessUnavailableError,
     ConfigurationError,
     InvalidRequestError,
     LifecycleError,
@@ -84,6 +85,9 @@ def http_errors() -> Iterator[None]:
     except ConfigurationError as exc:
         log_cause(exc)
         raise ChaliceViewError("the API is not set up as it should be; its log says what is wrong") from exc
+    except AccessUnavailableError as exc:
+        log_cause(exc)
+        raise ServiceUnavailableError("tokens cannot be checked just now; try again in a moment") from exc
     except StorageError as exc:
         log_cause(exc)
         raise ServiceUnavailableError("the history does not answer; try again in a moment") from exc

@@ -151,7 +151,7 @@ def dead_letter_triaged(report: "Report", request_id: str) -> None:
 def open_to_everybody() -> None:
     """One line a process that the API asks nobody for a token: meant on a laptop, a slip anywhere else."""
     logger().warning(
-        "everybody may read every product's history: LIFECYCLE_OPEN is yes and LIFECYCLE_TOKENS names nobody",
+        "everybody may read every product's history and report events: LIFECYCLE_OPEN is yes",
         extra={"kind": "setting"},
     )
 

@@ -16,13 +16,13 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from chalicelib import wiring
 from chalicelib.api import auth
-from tests.support import api_process
+from tests.support import api_process, names, tokens
 from tests.support.api_client import at, keep, notes
 from tests.support.lambda_events import wire
 
 SCRIPT = "<script>document.title='broken'</script><img src=x onerror=\"document.title='broken'\">"
 LONG = "SN-" + "X" * 120
-TOKEN, ENTRY = auth.create("browser")
+TOKEN = auth.new_token()
 
 
 @pytest.fixture(scope="module")
@@ -61,12 +61,13 @@ def stage_with_products(
                 *notes(220, "SN-2"),
                 wire(LONG, "production", at(1), source="s" * 128, metadata={"x" * 300: "y" * 900}),
             )
+        tokens.make("browser", secret=TOKEN)
         yield environment
 
 
 @pytest.fixture(scope="module")
 def url(stage_with_products: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with api_process.api(tmp_path_factory.mktemp("open") / "log", {"LIFECYCLE_OPEN": "yes"}) as running:
+    with api_process.api(tmp_path_factory.mktemp("open") / "log", names.open_to_everybody()) as running:
         yield running
 
 
@@ -74,7 +75,7 @@ def url(stage_with_products: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
 def guarded(
     stage_with_products: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    with api_process.api(tmp_path_factory.mktemp("guarded") / "log", {"LIFECYCLE_TOKENS": ENTRY}) as running:
+    with api_process.api(tmp_path_factory.mktemp("guarded") / "log") as running:
         yield running
 
 

@@ -42,6 +42,7 @@ READING = {
             "views",
         )
     ),
+    *(f"tables.{name}" for name in ("access", "token", "token_cache")),
 }
 
 HANDLE = """

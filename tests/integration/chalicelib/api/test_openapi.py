@@ -19,7 +19,7 @@ from chalicelib import wiring
 from chalicelib.api import negotiation
 from chalicelib.domain import lifecycle
 from cli.paths import ROOT
-from tests.support import api_process
+from tests.support import api_process, names
 from tests.support.api_client import at, keep, notes
 from tests.support.lambda_events import wire
 
@@ -47,7 +47,8 @@ def url(endpoint_url: str, _stage_of_module: str, tmp_path_factory: pytest.TempP
         environment.setenv("AWS_ENDPOINT_URL", endpoint_url)
         environment.setenv("LIFECYCLE_STAGE", _stage_of_module)
         environment.setenv("LIFECYCLE_PARTIAL_RESPONSES", "on")
-        environment.setenv("LIFECYCLE_OPEN", "yes")
+        for name, value in names.open_to_everybody().items():
+            environment.setenv(name, value)
         wiring.reset()
         from app import app
 
