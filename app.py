@@ -4,9 +4,11 @@
     dead-letter queue   triage_dead_letters     pointers -> records -> verdicts  chalicelib/triage/triage.py
     REST API            /products/{serial}      what happened to this product    chalicelib/api/routes.py
                         /products/{serial}/events
+                        /events                 events onto the stream          chalicelib/api/capture.py
                         /                       a search box, as a page          chalicelib/api/pages.py
                         /assets/{name}
                         /openapi.json           this API, described              chalicelib/api/openapi.json
+                        /event.schema.json      an event, described              chalicelib/domain/events.py
                         /health
 
 Handlers translate and do nothing else.  Importing needs no environment and makes no AWS call.
@@ -23,6 +25,11 @@ from chalicelib import settings
 
 app = Chalice(app_name=settings.APP_NAME)
 app.api.cors = settings.cors()
+
+app.api.binary_types += ["application/gzip", "application/x-gzip"]
+
+#: How long a caller who reports events waits at most: less than the function's time, and API Gateway's.
+CAPTURE_S = 20.0
 
 #: What every route answers to (RFC 9110, 9.1).  API Gateway does not make a HEAD out of a GET.
 READING = ["GET", "HEAD"]
@@ -121,6 +128,21 @@ def product_events(serial: str) -> Response:
         return routes.product_events(_reader(serial), serial, wiring.history_for_reading())
 
 
+# No list of content types: a body is judged by its first bytes.  What is binary, API Gateway has to be told.
+@app.route("/events", methods=["POST"], content_types=[])
+def report_events() -> Response:
+    """Put events onto the stream; answer with where they will be."""
+    from chalicelib import wiring
+    from chalicelib.api import auth, capture, responses
+    from chalicelib.deadline import Deadline
+
+    with responses.http_errors():
+        request = _request.get()
+        token = auth.check(request.headers, auth.WRITE, wiring.tokens())
+        _caller.set(token.name)
+        return capture.post_events(request, token, wiring.putter(), Deadline(CAPTURE_S))
+
+
 @app.route("/health", methods=READING)
 def health() -> Response:
     """Whether the history answers."""
@@ -153,6 +175,14 @@ def openapi() -> Response:
     from chalicelib.api import routes
 
     return routes.openapi()
+
+
+@app.route("/event.schema.json", methods=READING)
+def event_schema() -> Response:
+    """What an event must look like, for programs."""
+    from chalicelib.api import routes
+
+    return routes.event_schema()
 
 
 def _reader(serial: str) -> Request:

@@ -10,7 +10,9 @@
     │   ├── NotAcceptableError
     │   ├── NotAllowedError
     │   ├── NotAuthenticatedError
-    │   └── ProductNotFoundError
+    │   ├── ProductNotFoundError
+    │   ├── TooLargeError
+    │   └── UnsupportedBodyError
     ├── RereadError                 nobody: what triage looks for is not on the stream; recorded as expired
     │   ├── GoneError
     │   └── RefusedNumberError
@@ -90,6 +92,14 @@ class ProductNotFoundError(RequestError):
     def __init__(self, serial: str) -> None:
         super().__init__(f"no history for product {serial!r}")
         self.serial = serial
+
+
+class TooLargeError(RequestError):
+    """The request's body is larger than we take, or holds too many events."""
+
+
+class UnsupportedBodyError(RequestError):
+    """The request's body is nothing that this address takes."""
 
 
 class RereadError(LifecycleError):

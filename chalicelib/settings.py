@@ -121,7 +121,7 @@ def cors() -> "CORSConfig | bool":
 
     return CORSConfig(
         allow_origin=origin,
-        allow_headers=["Authorization", "If-None-Match"],
+        allow_headers=["Authorization", "If-None-Match", "Idempotency-Key"],
         expose_headers=["ETag", "Link"],
         max_age=600,
     )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_kinesis.client import KinesisClient
 
     from chalicelib.ingest.writers import Writers
+    from chalicelib.stream.put_records import RecordPutter
     from chalicelib.tables.history import History
     from chalicelib.tables.progress import Progress
     from chalicelib.tables.quarantine import Quarantine
@@ -107,6 +108,14 @@ def kinesis() -> "KinesisClient":
 
 
 @cache
+def putter() -> "RecordPutter":
+    """The stream, as the API puts events onto it: Deadline does the retrying."""
+    from chalicelib.stream.put_records import RecordPutter
+
+    return RecordPutter(_client("kinesis", WRITE_TIMEOUT_S, attempts=1), settings.stream_name())
+
+
+@cache
 def session() -> "Session":
     """What all clients are built from, and where hooks for all of them are registered.
 
@@ -130,6 +139,7 @@ def reset() -> None:
         writers,
         core,
         kinesis,
+        putter,
         _writing_client,
         _reading_client,
     ):

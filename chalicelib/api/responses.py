@@ -33,6 +33,8 @@ from chalicelib.errors import (
     NotAuthenticatedError,
     ProductNotFoundError,
     StorageError,
+    TooLargeError,
+    UnsupportedBodyError,
 )
 
 #: The newest answer is always asked for, and costs nothing to send again while it is the same; nothing is
@@ -58,6 +60,18 @@ class NotAcceptableViewError(ChaliceViewError):
     STATUS_CODE = 406
 
 
+class TooLargeViewError(ChaliceViewError):
+    """413 in Chalice's error shape."""
+
+    STATUS_CODE = 413
+
+
+class UnsupportedBodyViewError(ChaliceViewError):
+    """415 in Chalice's error shape."""
+
+    STATUS_CODE = 415
+
+
 class ServiceUnavailableError(ChaliceViewError):
     """503 in Chalice's error shape: the caller may come again."""
 
@@ -76,6 +90,10 @@ def http_errors() -> Iterator[None]:
         raise BadRequestError(str(exc)) from exc
     except NotAcceptableError as exc:
         raise NotAcceptableViewError(str(exc)) from exc
+    except TooLargeError as exc:
+        raise TooLargeViewError(str(exc)) from exc
+    except UnsupportedBodyError as exc:
+        raise UnsupportedBodyViewError(str(exc)) from exc
     except NotAuthenticatedError as exc:
         raise UnauthorizedError(str(exc)) from exc
     except NotAllowedError as exc:

@@ -9,6 +9,7 @@ from chalice.app import NotFoundError, Request, Response
 
 from chalicelib.api import negotiation, queries, responses
 from chalicelib.api.queries import EventsQuery
+from chalicelib.domain import events
 from chalicelib.errors import StorageError
 from chalicelib.tables.history import History, StoredEvent
 from chalicelib.text import quoted
@@ -112,6 +113,16 @@ def _epcis(events: list[StoredEvent]) -> str:
     from chalicelib.epcis import export
 
     return export.document(events, [recorded_at(event) for event in events])
+
+
+def event_schema() -> Response:
+    """`GET /event.schema.json`: what an event must look like, as JSON Schema."""
+    return Response(_event_schema(), {"Content-Type": "application/schema+json"})
+
+
+@cache
+def _event_schema() -> str:
+    return Path(events.__file__).with_name("event.schema.json").read_text(encoding="utf-8")
 
 
 @cache

@@ -16,6 +16,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import settings
+from chalicelib.domain.lifecycle import KINDS
 from chalicelib.telemetry import metrics, tracing
 
 if TYPE_CHECKING:
@@ -77,6 +78,8 @@ def batch_done(
     if outcome.stored and not outcome.unfinished:
         counted["ArrivalToStored"] = metrics.sample([(now - arrival) * 1000 for arrival in arrivals])
     facts |= metrics.embedded(counted)
+    if unknown := {type_: count for type_, count in outcome.types.items() if type_ not in KINDS}:
+        facts["unknown_types"] = dict(sorted(unknown.items(), key=lambda item: -item[1])[:MAX_NAMED])
     if outcome.quarantined:
         facts["quarantined_records"] = [
             {"id": record.id, "partition_key": record.partition_key, "reason": error.reason}

@@ -118,6 +118,7 @@ TABLE: dict[Function, tuple[Grant, ...]] = {
             "access",
             ("dynamodb:GetItem", "dynamodb:UpdateItem"),
         ),
+        Grant("code", "reported events go onto the stream", "stream", ("kinesis:PutRecords",)),
         _LOGS,
         _TRACES,
     ),

@@ -82,10 +82,11 @@ def test_every_call_is_allowed_and_every_allowed_call_is_made(
     with recorder.of("triage_dead_letters"):
         client.lambda_.invoke("triage_dead_letters", letter)
     del os.environ["LIFECYCLE_OPEN"]
-    headers = tokens.bearer(tokens.make())
+    headers = tokens.bearer(tokens.make(scopes=("read", "write")))
     with recorder.of("api_handler"):
         for path in ("/products/SN-1", "/products/SN-1/events?type=note", "/health"):
             assert client.http.get(path, headers=headers).status_code == 200
+        assert client.http.post("/events", headers=headers, body=wire()).status_code == 202
         assert until(lambda: next(tokens.access().tokens()).last_seen is not None)
 
     for function, calls in recorder.calls.items():

@@ -48,6 +48,8 @@ def test_product_data_needs_a_token_and_nothing_else_does(client: Client, portal
     assert asset is not None
 
     for route in app.routes:
+        if "GET" not in app.routes[route]:
+            continue
         answer = client.http.get(route.replace("{serial}", "SN-1").replace("{name}", asset[1]))
         if route in PRODUCT_DATA:
             assert answer.status_code == 401

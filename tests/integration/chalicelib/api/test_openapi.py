@@ -13,7 +13,7 @@ import requests
 import schemathesis
 from chalice.test import Client
 from hypothesis import HealthCheck, settings
-from schemathesis.specs.openapi.checks import positive_data_acceptance
+from schemathesis.specs.openapi.checks import positive_data_acceptance, unsupported_method
 
 from chalicelib import wiring
 from chalicelib.api import negotiation
@@ -100,10 +100,12 @@ def test_the_document_is_served_as_it_is_kept(url: str) -> None:
 @settings(max_examples=40, suppress_health_check=list(HealthCheck))
 def test_the_api_answers_as_the_document_says(case: schemathesis.Case, url: str) -> None:
     # Each good alone: whether a cursor was given out, and whether since lies before until, no schema says.
-    beyond_the_schema = "cursor" in case.query or {"since", "until"} <= set(case.query)
-    response = case.call_and_validate(
-        base_url=url,
-        allow_redirects=False,
-        excluded_checks=[positive_data_acceptance] if beyond_the_schema else [],
+    # That a day exists, or how large an item is, none either.
+    beyond_the_schema = (
+        "cursor" in case.query or {"since", "until"} <= set(case.query) or case.path == "/events"
     )
+    excluded: list[Any] = [positive_data_acceptance] if beyond_the_schema else []
+    if (case.method, case.path) == ("POST", "/events"):
+        excluded.append(unsupported_method)  # it takes the methods listed above for wrong everywhere
+    response = case.call_and_validate(base_url=url, allow_redirects=False, excluded_checks=excluded)
     assert response.status_code not in (401, 403), "then nothing else was looked at"
