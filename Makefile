@@ -13,7 +13,7 @@ LOCAL_READY := $(VENV)/.ready-local
 READY := $(VENV)/.ready
 NODE_READY := node_modules/.ready
 # The documents with generated tables, and where the code is that prints them.
-GENERATED := docs/api.md docs/deploying.md docs/operating.md docs/planning.md
+GENERATED := docs/api.md docs/deploying.md docs/events.md docs/operating.md docs/planning.md
 COG := $(BIN)/python -m cogapp -I docs -p "import figures" -P --verbosity=1
 
 .PHONY: help install demo demo-failures serve produce reset package test bench check docs coverage format clean

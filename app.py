@@ -4,9 +4,11 @@
     dead-letter queue   triage_dead_letters     pointers -> records -> verdicts  chalicelib/triage/triage.py
     REST API            /products/{serial}      what happened to this product    chalicelib/api/routes.py
                         /products/{serial}/events
+                        /events                 events onto the stream          chalicelib/api/capture.py
                         /                       a search box, as a page          chalicelib/api/pages.py
                         /assets/{name}
                         /openapi.json           this API, described              chalicelib/api/openapi.json
+                        /event.schema.json      an event, described              chalicelib/domain/events.py
                         /health
                         /{proxy+}               everything else: 404 in our form
 
@@ -17,6 +19,7 @@ import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
+from urllib.parse import unquote
 
 from chalice.app import Chalice, KinesisEvent, Request, Response, SQSEvent
 
@@ -24,6 +27,11 @@ from chalicelib import settings
 
 app = Chalice(app_name=settings.APP_NAME)
 app.api.cors = settings.cors()
+
+app.api.binary_types += ["application/gzip", "application/x-gzip"]
+
+#: How long a caller who reports events waits at most: less than the function's time, and API Gateway's.
+CAPTURE_S = 20.0
 
 #: What every route answers to (RFC 9110, 9.1).  API Gateway does not make a HEAD out of a GET.
 READING = ["GET", "HEAD"]
@@ -111,7 +119,7 @@ def product(serial: str) -> Response:
     from chalicelib.api import responses, routes
 
     with responses.http_errors():
-        return routes.product(_authenticated(), serial, wiring.history_for_reading())
+        return routes.product(_reader(serial), serial, wiring.history_for_reading())
 
 
 @app.route("/products/{serial}/events", methods=READING)
@@ -121,7 +129,22 @@ def product_events(serial: str) -> Response:
     from chalicelib.api import responses, routes
 
     with responses.http_errors():
-        return routes.product_events(_authenticated(), serial, wiring.history_for_reading())
+        return routes.product_events(_reader(serial), serial, wiring.history_for_reading())
+
+
+# No list of content types: a body is judged by its first bytes.  What is binary, API Gateway has to be told.
+@app.route("/events", methods=["POST"], content_types=[])
+def report_events() -> Response:
+    """Put events onto the stream; answer with where they will be."""
+    from chalicelib import wiring
+    from chalicelib.api import auth, capture, responses
+    from chalicelib.deadline import Deadline
+
+    with responses.http_errors():
+        request = _request.get()
+        token = auth.check(request.headers, auth.WRITE, wiring.tokens())
+        _caller.set(token.name)
+        return capture.post_events(request, token, wiring.putter(), Deadline(CAPTURE_S))
 
 
 @app.route("/health", methods=READING)
@@ -158,6 +181,14 @@ def openapi() -> Response:
     return routes.openapi()
 
 
+@app.route("/event.schema.json", methods=READING)
+def event_schema() -> Response:
+    """What an event must look like, for programs."""
+    from chalicelib.api import routes
+
+    return routes.event_schema()
+
+
 # Chalice takes a greedy path for an ordinary one; API Gateway prefers every other route to it, and sends it
 # GET and HEAD of whatever has none, instead of answering `Missing Authentication Token` by itself.
 @app.route("/{proxy+}", methods=READING)
@@ -168,10 +199,14 @@ def elsewhere() -> Response:
     return routes.elsewhere()
 
 
-def _authenticated() -> Request:
+def _reader(serial: str) -> Request:
     """The request, once it is known who asks.  Whatever answers with product data takes it from here."""
-    from chalicelib.api import auth
+    from chalicelib import wiring
+    from chalicelib.api import auth, queries
 
     request = _request.get()
-    _caller.set(auth.check(request.headers))
+    token = auth.check(request.headers, auth.READ, wiring.tokens())
+    _caller.set(token.name)
+    # Of an EPC's spellings the first: it names the same product as those that it may be stored under.
+    auth.check_reach(token, next(iter(queries.serials_of(unquote(serial)))))
     return request

@@ -11,11 +11,14 @@
     │   ├── NotAcceptableError
     │   ├── NotAllowedError
     │   ├── NotAuthenticatedError
-    │   └── ProductNotFoundError
+    │   ├── ProductNotFoundError
+    │   ├── TooLargeError
+    │   └── UnsupportedBodyError
     ├── RereadError                 nobody: what triage looks for is not on the stream; recorded as expired
     │   ├── GoneError
     │   └── RefusedNumberError
     ├── StorageError                time: DynamoDB or Kinesis refused the call or did not answer; waited out
+    │   ├── AccessUnavailableError
     │   ├── ThrottledError
     │   └── UnavailableError
     └── UnfinishedBatchError        Lambda: by delivering the batch again
@@ -99,6 +102,14 @@ class ProductNotFoundError(RequestError):
         self.serial = serial
 
 
+class TooLargeError(RequestError):
+    """The request's body is larger than we take, or holds too many events."""
+
+
+class UnsupportedBodyError(RequestError):
+    """The request's body is nothing that this address takes."""
+
+
 class RereadError(LifecycleError):
     """What a dead letter points at cannot be read from the stream again."""
 
@@ -125,6 +136,10 @@ class ThrottledError(StorageError):
 
 class UnavailableError(StorageError):
     """The service is down, denies access, or the table or its key is missing."""
+
+
+class AccessUnavailableError(StorageError):
+    """The access table does not answer, so that it is not known who asks."""
 
 
 class UnfinishedBatchError(LifecycleError):

@@ -7,11 +7,11 @@ it (`lifecycle-<stage>-…`, the names infra/resources.yaml gives), and each can
     LIFECYCLE_STREAM              lifecycle-<stage>-events
     LIFECYCLE_HISTORY_TABLE       lifecycle-<stage>-history
     LIFECYCLE_QUARANTINE_TABLE    lifecycle-<stage>-quarantine
+    LIFECYCLE_ACCESS_TABLE        lifecycle-<stage>-access
     LIFECYCLE_DEAD_LETTER_QUEUE   lifecycle-<stage>-dead-letters
     LIFECYCLE_PARKING_QUEUE       lifecycle-<stage>-parking
     LIFECYCLE_PARTIAL_RESPONSES   off              `on` once the mapping listens to batch item failures
-    LIFECYCLE_TOKENS              none             who may ask the API: see auth.py
-    LIFECYCLE_OPEN                no               `yes`: without tokens everybody may ask (a laptop's)
+    LIFECYCLE_OPEN                no               `yes`: the API asks nobody for a token; stage `local` only
     LIFECYCLE_CORS_ORIGIN         none             whose scripts may call the API: an origin, or *
 
 Three more are Lambda's own: AWS_LAMBDA_FUNCTION_MEMORY_SIZE, _X_AMZN_TRACE_ID and AWS_XRAY_DAEMON_ADDRESS.
@@ -30,13 +30,16 @@ if TYPE_CHECKING:
 
 APP_NAME = "lifecycle"
 
+#: The stage of one machine, which is never deployed.
+LOCAL = "local"
+
 _ORIGIN = re.compile(r"\*|https?://[A-Za-z0-9.-]+(?::[0-9]{1,5})?")
 _STAGE = re.compile(r"[a-z][a-z0-9-]{0,30}")
 
 
 def stage() -> str:
     """The stage whose stream and tables are used.  Raises ConfigurationError for an unusable name."""
-    name = os.environ.get("LIFECYCLE_STAGE") or "local"
+    name = os.environ.get("LIFECYCLE_STAGE") or LOCAL
     if _STAGE.fullmatch(name) is None:
         raise ConfigurationError(
             f"LIFECYCLE_STAGE: expected a lower-case letter, then up to 30 of a-z 0-9 -, got {name!r}"
@@ -57,6 +60,11 @@ def history_table() -> str:
 def quarantine_table() -> str:
     """The DynamoDB table of records set aside."""
     return _named("LIFECYCLE_QUARANTINE_TABLE", "quarantine")
+
+
+def access_table() -> str:
+    """The DynamoDB table of API tokens."""
+    return _named("LIFECYCLE_ACCESS_TABLE", "access")
 
 
 def dead_letter_queue() -> str:
@@ -81,19 +89,18 @@ def partial_responses() -> bool:
     return value == "on"
 
 
-def tokens() -> str:
-    """Whose tokens the API takes, as auth.py reads them; empty for nobody's."""
-    return os.environ.get("LIFECYCLE_TOKENS") or ""
-
-
 def is_open() -> bool:
-    """Whether everybody may ask the API as long as no tokens are configured.
+    """Whether the API asks nobody for a token.
 
-    Raises ConfigurationError for anything but `yes` and `no`.
+    Raises ConfigurationError for anything but `yes` and `no`, and for `yes` at any stage but `local`.
     """
     value = os.environ.get("LIFECYCLE_OPEN") or "no"
     if value not in ("yes", "no"):
         raise ConfigurationError(f"LIFECYCLE_OPEN: expected yes or no, got {value!r}")
+    if value == "yes" and stage() != LOCAL:
+        raise ConfigurationError(
+            f"LIFECYCLE_OPEN: yes is for the stage {LOCAL} only, this is {stage()}; remove it and make tokens"
+        )
     return value == "yes"
 
 
@@ -114,7 +121,7 @@ def cors() -> "CORSConfig | bool":
 
     return CORSConfig(
         allow_origin=origin,
-        allow_headers=["Authorization", "If-None-Match"],
+        allow_headers=["Authorization", "If-None-Match", "Idempotency-Key"],
         expose_headers=["ETag", "Link"],
         max_age=600,
     )

@@ -15,9 +15,11 @@ if TYPE_CHECKING:
     from mypy_boto3_kinesis.client import KinesisClient
 
     from chalicelib.ingest.writers import Writers
+    from chalicelib.stream.put_records import RecordPutter
     from chalicelib.tables.history import History
     from chalicelib.tables.progress import Progress
     from chalicelib.tables.quarantine import Quarantine
+    from chalicelib.tables.token_cache import TokenCache
 
 #: A thread that writes for each so many MB of the function's memory.  Lambda gives a whole CPU for 1,769 MB,
 #: which makes a request of 25 events in three quarters of a millisecond; so one thread for 32 MB keeps the
@@ -50,6 +52,15 @@ def history_for_reading() -> "History":
     from chalicelib.tables.history import History
 
     return History(_reading_client(), settings.history_table())
+
+
+@cache
+def tokens() -> "TokenCache":
+    """Who may use the API, as this process remembers it."""
+    from chalicelib.tables.access import Access
+    from chalicelib.tables.token_cache import TokenCache
+
+    return TokenCache(Access(_reading_client(), settings.access_table()))
 
 
 @cache
@@ -97,6 +108,14 @@ def kinesis() -> "KinesisClient":
 
 
 @cache
+def putter() -> "RecordPutter":
+    """The stream, as the API puts events onto it: Deadline does the retrying."""
+    from chalicelib.stream.put_records import RecordPutter
+
+    return RecordPutter(_client("kinesis", WRITE_TIMEOUT_S, attempts=1), settings.stream_name())
+
+
+@cache
 def session() -> "Session":
     """What all clients are built from, and where hooks for all of them are registered.
 
@@ -114,11 +133,13 @@ def reset() -> None:
         session,
         history,
         history_for_reading,
+        tokens,
         quarantine,
         progress,
         writers,
         core,
         kinesis,
+        putter,
         _writing_client,
         _reading_client,
     ):

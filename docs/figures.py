@@ -11,7 +11,10 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from chalicelib.api import queries, views, walk
+from chalicelib.api import capture_body, queries, views, walk
+from chalicelib.domain import lifecycle
+from chalicelib.domain.events import MAX_DEPTH
+from chalicelib.tables.items import MAX_ITEM_BYTES
 from cli.stage import CONFIG
 from infra import template
 from ops.__main__ import main as ops
@@ -42,6 +45,35 @@ def api_limits() -> None:
             ("events of a product's own answer", f"{views.NEWEST:,}"),
             ("read in search of a status", f"{walk.MAX_WALK} MB"),
             ("answers compressed by the gateway", f"from {compressed:,} bytes"),
+        ),
+    )
+
+
+def capture_limits() -> None:
+    """How much `POST /events` takes."""
+    _table(
+        ("limit", ""),
+        (
+            ("a body, as received", f"{capture_body.MAX_RECEIVED_BYTES:,} bytes"),
+            ("a body, unpacked", f"{capture_body.MAX_UNPACKED_BYTES:,} bytes"),
+            ("events of a body", f"{capture_body.MAX_EVENTS:,}"),
+            ("an event's item", f"{MAX_ITEM_BYTES:,} bytes"),
+            ("nesting", f"{MAX_DEPTH:,}"),
+        ),
+    )
+
+
+def event_types() -> None:
+    """Known types, the status that each gives, and what may follow it."""
+    _table(
+        ("type", "gives the status", "may follow the status"),
+        (
+            (
+                f"`{type_}`",
+                f"`{kind.gives}`" if kind.gives else "",
+                ", ".join(sorted(kind.follows)) if kind.follows is not None else "anything",
+            )
+            for type_, kind in lifecycle.KINDS.items()
         ),
     )
 

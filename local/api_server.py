@@ -20,7 +20,12 @@ from chalice.app import Chalice
 from chalice.cli.factory import CLIFactory
 from chalice.config import Config
 from chalice.deploy.validate import validate_routes
-from chalice.local import ChaliceRequestHandler, LocalDevServer, create_local_server
+from chalice.local import (
+    ChaliceRequestHandler,
+    LocalDevServer,
+    LocalGatewayException,
+    create_local_server,
+)
 
 from chalicelib.api.size import LAMBDA_MAX_BYTES, serialised_bytes
 from cli.exits import EXIT_OK, EXIT_UNAVAILABLE
@@ -37,6 +42,16 @@ _COMPRESSION_LEVEL = 1
 
 #: What API Gateway answers when Lambda refuses the function's response.
 _BAD_GATEWAY = '{"message": "Internal server error"}'
+
+
+#: The largest request that API Gateway takes, and what it says to a larger one ("Quotas for configuring and
+#: running a REST API", Amazon API Gateway Developer Guide).
+_MAX_BODY_BYTES = 10 * 1024 * 1024
+_TOO_LARGE = b'{"message": "HTTP content length exceeded 10485760 bytes."}'
+
+
+class _TooLargeError(LocalGatewayException):
+    CODE = 413
 
 
 class Handler(ChaliceRequestHandler):
@@ -57,6 +72,21 @@ class Handler(ChaliceRequestHandler):
     ) -> None:
         self._minimum_bytes: int | None = config.minimum_compression_size
         super().__init__(request, client_address, server, app_object, config)
+
+    def _parse_payload(self) -> tuple[Any, bytes | None]:
+        length = self.headers.get("Content-Length", "0")
+        if length.isascii() and length.isdigit() and int(length) > _MAX_BODY_BYTES:
+            # Not read: it may be as large as its sender says.
+            self.close_connection = True
+            raise _TooLargeError({"Content-Type": "application/json"}, _TOO_LARGE)
+        payload: tuple[Any, bytes | None] = super()._parse_payload()
+        return payload
+
+    def _generic_handle(self) -> None:
+        try:
+            super()._generic_handle()
+        except _TooLargeError as exc:
+            self._send_error_response(exc)
 
     def _send_http_response_with_body(self, code: int, headers: dict[str, Any], body: str | bytes) -> None:
         if self.command == "HEAD":

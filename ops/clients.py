@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 
 from chalicelib import settings
 from chalicelib.errors import ConfigurationError, LifecycleError
+from chalicelib.tables.access import Access
 from chalicelib.tables.history import History
 from chalicelib.tables.quarantine import Quarantine
 from cli.exits import EXIT_UNAVAILABLE, EXIT_USAGE
@@ -74,6 +75,11 @@ def history() -> History:
     return History(_client("dynamodb"), settings.history_table())
 
 
+def access() -> Access:
+    """Return the stage's access table."""
+    return Access(_client("dynamodb"), settings.access_table())
+
+
 def remedy(error: BaseException | None = None) -> str:
     """Return what helps against an error; without one, where AWS or its stand-in is out of reach."""
     is_local = bool(os.environ.get("AWS_ENDPOINT_URL"))
@@ -108,7 +114,8 @@ def reported() -> Iterator[None]:
         if _is_missing(cause):
             # DynamoDB does not say which.
             what = (
-                f"there is no table {settings.history_table()}, or no {settings.quarantine_table()}: {what}"
+                f"there is no table {settings.history_table()}, or no {settings.quarantine_table()}, "
+                f"or no {settings.access_table()}: {what}"
             )
         raise CommandError(f"{what}; {remedy(cause)}", EXIT_UNAVAILABLE) from exc
 
@@ -117,7 +124,7 @@ def _is_missing(error: BaseException | None) -> bool:
     return (
         isinstance(error, ClientError)
         and error.operation_name
-        in ("GetItem", "Query", "PutItem", "UpdateItem", "BatchWriteItem", "DeleteItem")
+        in ("GetItem", "Query", "Scan", "PutItem", "UpdateItem", "BatchWriteItem", "DeleteItem")
         and error.response["Error"]["Code"] == "ResourceNotFoundException"
     )
 

@@ -4,6 +4,8 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
+from chalicelib.domain.lifecycle import KINDS
+
 # Limits of a record (Kinesis API reference, PutRecords).  A stream takes records over 1 MiB only where its
 # maximum record size was raised.
 MAX_RECORD_BYTES = 1024 * 1024
@@ -23,6 +25,7 @@ class Entry(NamedTuple):
     kind: Kind = "event"
     hash_key: str | None = None
     holds: tuple["Entry", ...] = ()
+    unknown_type: str | None = None  # the event's, where it drives no status
 
     @property
     def singles(self) -> "tuple[Entry, ...]":
@@ -32,14 +35,16 @@ class Entry(NamedTuple):
 
 class _Keyed(msgspec.Struct, gc=False):
     serial: str
+    type: str
 
 
-_serial_of = msgspec.json.Decoder(_Keyed).decode
+_keyed = msgspec.json.Decoder(_Keyed).decode
 
 
 def event_entry(data: bytes) -> Entry:
     """The entry of a wire event: a product's events share a shard, so the partition key is the serial."""
-    return Entry(data, _serial_of(data).serial)
+    keyed = _keyed(data)
+    return Entry(data, keyed.serial, unknown_type=None if keyed.type in KINDS else keyed.type)
 
 
 def size_of(entry: Entry) -> int:

@@ -192,6 +192,8 @@ class Putter:
             self._waiting.release(item)
             for single in item.entry.singles:
                 self.report.accepted[single.kind] += 1
+                if single.unknown_type is not None:
+                    self.report.unknown_types[single.unknown_type] += 1
                 if self._on_accepted is not None:
                     self._on_accepted(single, result["ShardId"], result["SequenceNumber"], answer.at)
         if self._on_answer is not None:

@@ -1,5 +1,6 @@
 """What has become of the entries of a run."""
 
+from collections import Counter
 from typing import NamedTuple
 
 from producer.entry import Entry
@@ -18,6 +19,7 @@ class Report:
     def __init__(self, stream: str) -> None:
         self.stream = stream
         self.accepted = {"event": 0, "duplicate": 0, "poison": 0}  # by kind
+        self.unknown_types: Counter[str] = Counter()  # of events accepted
         self.retried = 0  # entries sent again, counted each time
         self.rejected: list[Rejected] = []
         self.unsent: list[Entry] = []  # taken from the input and not accepted when the run was cut short

@@ -36,6 +36,9 @@ from producer.refusals import StreamUnavailableError
 from producer.report import Report
 from producer.source import Source
 
+#: Types named on the terminal; `--json` has them all.
+MAX_NAMED = 20
+
 if TYPE_CHECKING:
     from mypy_boto3_kinesis import KinesisClient
 
@@ -217,6 +220,7 @@ def _summarise(args: argparse.Namespace, source: Source, report: Report) -> None
             "rejected": rejected,
             "unsent": unsent,
             "skipped": source.skipped,
+            "unknown_types": report.unknown_types,
             "shards": len(report.shards),
             "requests": report.requests,
             "seconds": round(report.seconds, 3),
@@ -233,6 +237,16 @@ def _summarise(args: argparse.Namespace, source: Source, report: Report) -> None
         f"{report.accepted['poison']} poison; {report.retried} retried, {rejected} rejected, "
         f"{unsent} unsent, {source.skipped} lines skipped"
     )
+    if report.unknown_types:
+        named = ", ".join(
+            f"{type_} ({count})" for type_, count in report.unknown_types.most_common(MAX_NAMED)
+        )
+        more = len(report.unknown_types) - MAX_NAMED
+        to_stderr(
+            f"types that drive no status, perhaps mistyped: {named}"
+            + (f" and {more} more" if more > 0 else "")
+            + "; their events are stored and shown"
+        )
     if args.source is None:
         to_stderr(f"the same again: --seed {source.seed} --now {source.now.isoformat()}")
     if source.example is not None:

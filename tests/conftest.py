@@ -4,7 +4,7 @@ endpoint_url    an AWS endpoint: the one in TEST_ENDPOINT_URL, or our own on a f
 aws             boto3 talks to it; nothing exists yet that the test did not make
 stage           a stage of this test's own: stream, tables and queues from infra/resources.yaml
 empty_stage     a stage's name, before its stack is created
-client          Chalice's test client on that stage
+client          Chalice's test client on that stage, which asks nobody for a token
 module_stage    a stage for all tests of a module; what Hypothesis needs, since it runs a test many times
 """
 
@@ -24,6 +24,7 @@ from chalicelib import wiring
 from chalicelib.telemetry import logs
 from local import stack
 from local.emulator import process
+from tests.support import names
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient
@@ -144,7 +145,7 @@ def client(stage: str) -> Iterator[Client]:
     """Chalice's own test client, on this test's stage."""
     from app import app  # importing it reads the environment for the decorators' names
 
-    os.environ["LIFECYCLE_OPEN"] = "yes"  # tests of tokens configure some, which closes it again
+    os.environ.update(names.open_to_everybody())
 
     # A stage that .chalice/config.json does not know, so that its variables do not replace this test's.
     with Client(app, stage_name="test") as running:

@@ -19,6 +19,9 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=timezone.utc)
 #: The deployed mapping's batch size.
 RECORDS_PER_LAMBDA_EVENT = 500
 
+#: The stub knows every token.
+_TOKEN = "lch_" + "0" * 43
+
 _STREAM_ARN = "arn:aws:kinesis:eu-west-1:000000000000:stream/lifecycle-bench-events"
 _SHARD = "shardId-000000000000"
 _FIRST_SEQUENCE_NUMBER = 49590338271490256608559692538361571095921575989136588898
@@ -87,7 +90,7 @@ def serial_of(data: bytes) -> str:
 def http_event(resource: str, serial: str, **query: str) -> dict[str, Any]:
     """A request as API Gateway's REST API hands it to Lambda (its proxy integration)."""
     path = resource.replace("{serial}", serial)
-    headers = {"accept": "application/json", "host": "bench"}
+    headers = {"accept": "application/json", "host": "bench", "authorization": f"Bearer {_TOKEN}"}
     return {
         "resource": resource,
         "path": path,

@@ -65,7 +65,6 @@ def child_environment(url: str, **more: str) -> dict[str, str]:
     ours = {
         "LIFECYCLE_STAGE": "bench",
         "LIFECYCLE_PARTIAL_RESPONSES": "on",
-        "LIFECYCLE_OPEN": "yes",
         "AWS_CONFIG_FILE": os.devnull,
         "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     }

@@ -7,7 +7,8 @@ the sort key, as DynamoDB does, so that its time does not grow with the history 
 does: it goes through all of a product's items at each Query):
 
     POST /            BatchWriteItem, PutItem, GetItem and Query of one serial, whole or BETWEEN two sort
-                      keys, in DynamoDB's JSON
+                      keys, in DynamoDB's JSON; any token
+                      is one that may read and write
     POST /reset       forget all of it
     POST /counts      {"requests": 800, "items": 20000, "write_units": 20000}
 
@@ -46,14 +47,25 @@ class _Put(msgspec.Struct):
     Item: msgspec.Raw
 
 
+class _Key(msgspec.Struct):
+    serial: _Text | None = None
+    digest: _Text | None = None
+
+
 class _Get(msgspec.Struct):
-    Key: _Serial
+    Key: _Key
 
 
 class _Stored(NamedTuple):
     position: str
     item: bytes
 
+
+#: What the access table knows of any token.
+_TOKEN = (
+    b'{"Item":{"digest":{"S":"%s"},"name":{"S":"bench"},"scopes":{"SS":["read","write"]},'
+    b'"created_at":{"N":"1767225600"}}}'
+)
 
 _put = msgspec.json.Decoder(_Put).decode
 _get = msgspec.json.Decoder(_Get).decode
@@ -89,7 +101,11 @@ class Stub(socketserver.ThreadingTCPServer):
             item = _put(body).Item
             self._newest[_serial(item).serial.S] = item
         elif operation == b"getitem":
-            found = self._newest.get(_get(body).Key.serial.S)
+            key = _get(body).Key
+            if key.digest is not None:
+                return _TOKEN % key.digest.S.encode()
+            assert key.serial is not None, "the only other key"
+            found = self._newest.get(key.serial.S)
             return b"{}" if found is None else b'{"Item":%s}' % bytes(found)
         elif operation == b"batchwriteitem":
             return b'{"UnprocessedItems":{}}'

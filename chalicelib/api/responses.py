@@ -24,6 +24,7 @@ from chalice.app import (
 
 from chalicelib.api import negotiation
 from chalicelib.errors import (
+    AccessUnavailableError,
     ConfigurationError,
     InvalidRequestError,
     LifecycleError,
@@ -32,6 +33,8 @@ from chalicelib.errors import (
     NotAuthenticatedError,
     ProductNotFoundError,
     StorageError,
+    TooLargeError,
+    UnsupportedBodyError,
 )
 
 #: The route of every address that no other route has.
@@ -63,6 +66,18 @@ class NotAcceptableViewError(ChaliceViewError):
     STATUS_CODE = 406
 
 
+class TooLargeViewError(ChaliceViewError):
+    """413 in Chalice's error shape."""
+
+    STATUS_CODE = 413
+
+
+class UnsupportedBodyViewError(ChaliceViewError):
+    """415 in Chalice's error shape."""
+
+    STATUS_CODE = 415
+
+
 class ServiceUnavailableError(ChaliceViewError):
     """503 in Chalice's error shape: the caller may come again."""
 
@@ -81,6 +96,10 @@ def http_errors() -> Iterator[None]:
         raise BadRequestError(str(exc)) from exc
     except NotAcceptableError as exc:
         raise NotAcceptableViewError(str(exc)) from exc
+    except TooLargeError as exc:
+        raise TooLargeViewError(str(exc)) from exc
+    except UnsupportedBodyError as exc:
+        raise UnsupportedBodyViewError(str(exc)) from exc
     except NotAuthenticatedError as exc:
         raise UnauthorizedError(str(exc)) from exc
     except NotAllowedError as exc:
@@ -90,6 +109,9 @@ def http_errors() -> Iterator[None]:
     except ConfigurationError as exc:
         log_cause(exc)
         raise ChaliceViewError("the API is not set up as it should be; its log says what is wrong") from exc
+    except AccessUnavailableError as exc:
+        log_cause(exc)
+        raise ServiceUnavailableError("tokens cannot be checked just now; try again in a moment") from exc
     except StorageError as exc:
         log_cause(exc)
         raise ServiceUnavailableError("the history does not answer; try again in a moment") from exc

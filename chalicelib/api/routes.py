@@ -12,6 +12,7 @@ from chalice.app import NotFoundError, Request, Response
 
 from chalicelib.api import negotiation, queries, responses, size
 from chalicelib.api.queries import EventsQuery
+from chalicelib.domain import events
 from chalicelib.errors import InvalidRequestError, StorageError
 from chalicelib.tables.history import History
 from chalicelib.text import quoted
@@ -164,6 +165,16 @@ def _fitted(view: "AnyView", represent: "Callable[[AnyView], str]") -> "tuple[An
         view = views.first(view, len(view.events) // 2)
         body = represent(view)
     return view, body
+
+
+def event_schema() -> Response:
+    """`GET /event.schema.json`: what an event must look like, as JSON Schema."""
+    return Response(_event_schema(), {"Content-Type": "application/schema+json"})
+
+
+@cache
+def _event_schema() -> str:
+    return Path(events.__file__).with_name("event.schema.json").read_text(encoding="utf-8")
 
 
 @cache

@@ -17,6 +17,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from chalicelib import settings
+from chalicelib.domain.lifecycle import KINDS
 from chalicelib.telemetry import metrics, tracing
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ def batch_done(
     if outcome.stored and not outcome.unfinished:
         counted["ArrivalToStored"] = metrics.sample([(now - arrival) * 1000 for arrival in arrivals])
     facts |= metrics.embedded(counted)
+    if unknown := {type_: count for type_, count in outcome.types.items() if type_ not in KINDS}:
+        facts["unknown_types"] = dict(sorted(unknown.items(), key=lambda item: -item[1])[:MAX_NAMED])
     if outcome.quarantined:
         facts["quarantined_records"] = [
             {"id": record.id, "partition_key": record.partition_key, "reason": error.reason}
@@ -147,7 +150,7 @@ def dead_letter_triaged(report: "Report", request_id: str) -> None:
 def open_to_everybody() -> None:
     """One line a process that the API asks nobody for a token: meant on a laptop, a slip anywhere else."""
     logger().warning(
-        "everybody may read every product's history: LIFECYCLE_OPEN is yes and LIFECYCLE_TOKENS names nobody",
+        "everybody may read every product's history and report events: LIFECYCLE_OPEN is yes",
         extra={"kind": "setting"},
     )
 

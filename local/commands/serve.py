@@ -73,11 +73,9 @@ def _serve(args: argparse.Namespace, home: Home) -> None:
 
 def access() -> str:
     """Say who may ask the API, by the settings that it reads too."""
-    if settings.tokens():
-        return "asks for a token that LIFECYCLE_TOKENS lists"
     if settings.is_open():
         return "open to this machine, without tokens"
-    return "refuses everybody: LIFECYCLE_TOKENS lists no token, and LIFECYCLE_OPEN is not yes"
+    return "asks for a token: python -m ops token create makes one"
 
 
 def _welcome(running: Pipeline, home: Home) -> str:

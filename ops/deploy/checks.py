@@ -13,8 +13,7 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 
 from chalicelib import settings
-from chalicelib.api import auth
-from chalicelib.errors import ConfigurationError, StorageError
+from chalicelib.errors import LifecycleError
 from infra import functions, stages, template
 from ops import clients, void_markers
 from ops.deploy import epc_spellings, lambda_settings
@@ -47,7 +46,7 @@ def findings(stage: str) -> Iterator[Finding]:
             ok, found = check(inventory)
         except lambda_settings.NotDeployedError as exc:
             ok, found, fix = False, f"cannot be read: {exc}", _DEPLOY
-        except (ClientError, BotoCoreError, CommandError, StorageError, KeyError) as exc:
+        except (ClientError, BotoCoreError, LifecycleError, CommandError, KeyError) as exc:
             # Not there, not allowed, not answering: a finding like any other, and the rest goes on.
             ok, found = False, f"cannot be read: {exc}"
         yield Finding(name, ok, found, fix.format(stage=stage))
@@ -224,23 +223,25 @@ def _policies(inventory: StageInventory) -> tuple[bool, str]:
 
 @_check(
     "only who has a token may ask",
-    "python -m ops token create --stage {stage} --name CALLER, add the entry it prints, deploy",
+    "python -m ops token create --stage {stage} --name CALLER",
 )
 def _tokens(inventory: StageInventory) -> tuple[bool, str]:
     variables = inventory.functions["api_handler"].get("Environment", {}).get("Variables", {})
-    try:
-        tokens = auth.parse(variables.get("LIFECYCLE_TOKENS", ""))
-    except ConfigurationError as exc:
-        return False, str(exc)
-    if not tokens:
-        opened = variables.get("LIFECYCLE_OPEN") == "yes"
-        return False, "everybody may ask" if opened else "no tokens: the API refuses everybody"
+    if "LIFECYCLE_OPEN" in variables:
+        return False, "LIFECYCLE_OPEN is set, which only the laptop's stage may; remove it and deploy"
+    if "LIFECYCLE_TOKENS" in variables:
+        return False, (
+            f"LIFECYCLE_TOKENS is read no more: python -m ops token import --stage {inventory.stage}, remove "
+            "it and deploy"
+        )
     now = time.time()
     states = {
-        token.name: "expired" if token.expires_at is not None and token.expires_at <= now else "valid"
-        for token in tokens
+        token.name: "expired" if token.has_expired(now) else f"may {' and '.join(sorted(token.scopes))}"
+        for token in sorted(clients.access().tokens(), key=lambda token: token.name)
     }
-    return "valid" in states.values(), _list(states)
+    if not states:
+        return False, "no tokens: the API refuses everybody"
+    return any(state != "expired" for state in states.values()), _list(states)
 
 
 @_check("products under an earlier serial of their EPC are counted", "docs/api.md#gs1-identifiers")

@@ -42,14 +42,14 @@ class StageInventory:
 
     @cached_property
     def tables(self) -> dict[str, dict[str, Any]]:
-        """Both tables, with their continuous backups, by name."""
+        """The tables, with their continuous backups, by name."""
         dynamodb = clients.client("dynamodb")
         return {
             name: {
                 **dynamodb.describe_table(TableName=name)["Table"],
                 **dynamodb.describe_continuous_backups(TableName=name),
             }
-            for name in (settings.history_table(), settings.quarantine_table())
+            for name in (settings.history_table(), settings.quarantine_table(), settings.access_table())
         }
 
     @cached_property

@@ -112,6 +112,13 @@ TABLE: dict[Function, tuple[Grant, ...]] = {
     ),
     "api_handler": (
         Grant("code", "histories are read", "history", ("dynamodb:Query",)),
+        Grant(
+            "code",
+            "who asks is looked up, and the day noted",
+            "access",
+            ("dynamodb:GetItem", "dynamodb:UpdateItem"),
+        ),
+        Grant("code", "reported events go onto the stream", "stream", ("kinesis:PutRecords",)),
         _LOGS,
         _TRACES,
     ),
@@ -158,6 +165,7 @@ def arns(function: Function, stage: str) -> dict[str, str]:
         "stream": f"arn:{PARTITION}:kinesis:*:*:stream/{name}-events",
         "history": f"arn:{PARTITION}:dynamodb:*:*:table/{name}-history",
         "quarantine": f"arn:{PARTITION}:dynamodb:*:*:table/{name}-quarantine",
+        "access": f"arn:{PARTITION}:dynamodb:*:*:table/{name}-access",
         "dead-letters": f"arn:{PARTITION}:sqs:*:*:{name}-dead-letters",
         "logs": f"arn:{PARTITION}:logs:*:*:log-group:/aws/lambda/{function_name(function, stage)}:*",
         "anything": "*",

@@ -57,7 +57,7 @@ def mentioned_command_lines(text: str) -> Iterator[str]:
 
 @pytest.mark.parametrize("route", sorted(app.routes))
 def test_every_route_is_in_the_documents(route: str) -> None:
-    assert f"GET {route}`" in EVERYTHING or f"GET {route}?" in EVERYTHING
+    assert any(f"{method} {route}{end}" in EVERYTHING for method in ("GET", "POST") for end in "`?")
 
 
 def test_every_setting_is_in_the_documents() -> None:
@@ -67,7 +67,7 @@ def test_every_setting_is_in_the_documents() -> None:
         for path in (ROOT / package).rglob("*.py"):
             named |= set(reading.findall(path.read_text()))
 
-    assert named >= {"LIFECYCLE_STAGE", "LIFECYCLE_TOKENS", "XDG_STATE_HOME"}
+    assert named >= {"LIFECYCLE_STAGE", "LIFECYCLE_OPEN", "XDG_STATE_HOME"}
     assert named - OF_LAMBDA - _first_column("# Commands and settings") == set()
 
 
@@ -76,6 +76,7 @@ def test_the_stage_gives_names_as_the_documents_say(monkeypatch: pytest.MonkeyPa
         "LIFECYCLE_STREAM": settings.stream_name,
         "LIFECYCLE_HISTORY_TABLE": settings.history_table,
         "LIFECYCLE_QUARANTINE_TABLE": settings.quarantine_table,
+        "LIFECYCLE_ACCESS_TABLE": settings.access_table,
         "LIFECYCLE_DEAD_LETTER_QUEUE": settings.dead_letter_queue,
         "LIFECYCLE_PARKING_QUEUE": settings.parking_queue,
     }

@@ -8,5 +8,5 @@ SCRIPT = "<script>document.title='broken'</script><img src=x onerror=\"document.
 #: As long as a serial gets.
 LONG = "SN-" + "X" * 120
 
-#: The token of the guarded API, and its entry in LIFECYCLE_TOKENS.
-TOKEN, ENTRY = auth.create("browser")
+#: The token of the guarded API.
+TOKEN = auth.new_token()

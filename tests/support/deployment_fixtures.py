@@ -1,7 +1,7 @@
 """What really ships, and somewhere to ship it to.
 
-project     a copy of what Chalice packages, its stage `dev` with a token; the zip is built once and kept
-token       the token that this copy's stage takes
+project     a copy of what Chalice packages; the zip is built once and kept
+token       a token that the stage on the endpoint takes
 packaged    template and zip of that stage
 cloud       an endpoint of this test's own that enforces IAM: a function may do what its policy says
 """
@@ -16,18 +16,18 @@ import boto3
 import pytest
 
 from chalicelib import wiring
-from chalicelib.api import auth
 from cli.paths import ROOT
 from local import stack
 from local.emulator import process
 from ops.deploy import package
+from tests.support import tokens
 
 #: The copy and the endpoint are ours alone, so the stage can be the one that people deploy.
 STAGE = "dev"
 
 
 @pytest.fixture(scope="session")
-def _shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+def _shipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     copy = tmp_path_factory.mktemp("shipped")
     for name in ("app.py", "requirements.txt"):
         shutil.copy(ROOT / name, copy)
@@ -36,30 +36,25 @@ def _shipped(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     (copy / ".chalice").mkdir()
     for path in (ROOT / ".chalice").glob("*.json"):
         shutil.copy(path, copy / ".chalice")
-    token, entry = auth.create("e2e")
-    path = copy / ".chalice" / "config.json"
-    config = json.loads(path.read_text())
-    config["stages"][STAGE]["environment_variables"]["LIFECYCLE_TOKENS"] = entry
-    path.write_text(json.dumps(config))
-    return copy, token
+    return copy
 
 
 @pytest.fixture
-def project(_shipped: tuple[Path, str]) -> Path:
+def project(_shipped: Path) -> Path:
     """The project as it ships.  Shared by tests, so that requirements are fetched once."""
-    return _shipped[0]
+    return _shipped
 
 
 @pytest.fixture
-def token(_shipped: tuple[Path, str]) -> str:
-    """The token that the project's stage takes."""
-    return _shipped[1]
+def token(cloud: str) -> str:
+    """A token that the stage takes."""
+    return tokens.make()
 
 
 @pytest.fixture(scope="session")
-def packaged(_shipped: tuple[Path, str], tmp_path_factory: pytest.TempPathFactory) -> package.Package:
+def packaged(_shipped: Path, tmp_path_factory: pytest.TempPathFactory) -> package.Package:
     """Template and zip of the project's stage."""
-    return package.build(STAGE, tmp_path_factory.mktemp("dist"), _shipped[0])
+    return package.build(STAGE, tmp_path_factory.mktemp("dist"), _shipped)
 
 
 @pytest.fixture

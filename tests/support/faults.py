@@ -10,6 +10,8 @@ from typing import Any
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 
+from chalicelib import wiring
+
 Answer = Callable[[dict[str, Any]], AWSResponse | None]
 
 
@@ -49,6 +51,20 @@ def on(client: Any, operation: str, answer: Answer) -> list[dict[str, Any]]:
         return answer(body)
 
     client.meta.events.register(f"before-send.dynamodb.{operation}", before_send)
+    return seen
+
+
+def on_stream(answer: Answer) -> list[dict[str, Any]]:
+    """Let `answer` see each PutRecords of the deployed code's clients first, those built from now on."""
+    seen: list[dict[str, Any]] = []
+
+    def before_send(request: AWSPreparedRequest, **_: Any) -> AWSResponse | None:
+        body = json.loads(request.body)
+        seen.append(body)
+        return answer(body)
+
+    wiring.reset()
+    wiring.session().register("before-send.kinesis.PutRecords", before_send)
     return seen
 
 

@@ -6,9 +6,9 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from chalicelib import settings
 from ops import clients
 from ops.__main__ import main
+from tests.support import names
 
 
 class Ran(NamedTuple):
@@ -33,15 +33,7 @@ class Operator:
 
     def __init__(self, capsys: pytest.CaptureFixture[str]) -> None:
         self._capsys = capsys
-        for variable, name in {
-            "LIFECYCLE_STREAM": settings.stream_name(),
-            "LIFECYCLE_HISTORY_TABLE": settings.history_table(),
-            "LIFECYCLE_QUARANTINE_TABLE": settings.quarantine_table(),
-            "LIFECYCLE_DEAD_LETTER_QUEUE": settings.dead_letter_queue(),
-            "LIFECYCLE_PARKING_QUEUE": settings.parking_queue(),
-        }.items():
-            os.environ[variable] = name
-        os.environ["LIFECYCLE_STAGE"] = "local"
+        os.environ.update(names.as_local())
         clients.reset()
 
     def __call__(self, *arguments: str) -> Ran:

@@ -1,6 +1,5 @@
 """A stage deployed as a package, as docs/deploying.md says: the terminal, and the commands of the page."""
 
-import json
 import re
 import time
 from typing import Any
@@ -68,19 +67,13 @@ class Stage:
         assert eventually(lambda: self.types(HISTORY, SERIAL=serial).returncode == EXIT_OK)
         return str(serial)
 
-    def makes_a_token(self) -> tuple[str, str]:
-        """A token as the page says, and its entry, from then on the only one in the configuration."""
+    def makes_a_token(self) -> str:
+        """A token as the page says."""
         [create, *_] = commands("Who may ask")
         made = self.types(create)
         token = re.search(r"^lch_\S+$", made.stdout, re.M)
-        entry = re.search(r"dealer-portal:read:\w+", made.stdout + made.stderr)
         assert token, made
-        assert entry, made
-        path = self.terminal.project / ".chalice" / "config.json"
-        config = json.loads(path.read_text())
-        config["stages"]["prod"]["environment_variables"]["LIFECYCLE_TOKENS"] = entry[0]
-        path.write_text(json.dumps(config))
-        return token[0], entry[0]
+        return token[0]
 
     def api(self) -> str:
         """The API's address on the endpoint."""

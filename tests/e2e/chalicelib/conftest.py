@@ -14,9 +14,9 @@ from chalice.test import Client
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from chalicelib import wiring
-from tests.support import api_process
+from tests.support import api_process, names, tokens
 from tests.support.api_client import at, keep, notes
-from tests.support.browsing import ENTRY, LONG, SCRIPT
+from tests.support.browsing import LONG, SCRIPT
 from tests.support.lambda_events import wire
 
 
@@ -68,12 +68,13 @@ def stage_with_products(
                 (stolen,) = wiring.history().page(serial, limit=None, type_="theft").events
                 named = {"position": stolen.position, "why": "entered twice"}
                 keep(client, wire(serial, "void", at(70), metadata=named))
+        tokens.make("browser", secret=TOKEN)
         yield environment
 
 
 @pytest.fixture(scope="module")
 def url(stage_with_products: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with api_process.api(tmp_path_factory.mktemp("open") / "log", {"LIFECYCLE_OPEN": "yes"}) as running:
+    with api_process.api(tmp_path_factory.mktemp("open") / "log", names.open_to_everybody()) as running:
         yield running
 
 
@@ -81,7 +82,7 @@ def url(stage_with_products: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPa
 def guarded(
     stage_with_products: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[str]:
-    with api_process.api(tmp_path_factory.mktemp("guarded") / "log", {"LIFECYCLE_TOKENS": ENTRY}) as running:
+    with api_process.api(tmp_path_factory.mktemp("guarded") / "log") as running:
         yield running
 
 

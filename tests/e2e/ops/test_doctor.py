@@ -12,6 +12,7 @@ from cli.exits import EXIT_FAILED, EXIT_OK
 from ops import clients
 from ops.__main__ import main
 from ops.deploy import checks, package
+from tests.support import tokens
 from tests.support.deployment_fixtures import STAGE, deploy
 
 PROCESS = "lifecycle-dev-process_lifecycle"
@@ -112,6 +113,11 @@ def store_a_void_as_an_older_version_did() -> object:
     )
 
 
+def revoke_tokens() -> None:
+    for token in tokens.access().tokens():
+        tokens.access().remove(token.digest)
+
+
 def ring() -> object:
     return boto3.client("cloudwatch").set_alarm_state(
         AlarmName=f"lifecycle-{STAGE}-parking", StateValue="ALARM", StateReason="test"
@@ -126,7 +132,7 @@ def what_the_endpoints_cloudformation_leaves_out() -> None:
         StreamName=settings.stream_name(), EncryptionType="KMS", KeyId="alias/aws/kinesis"
     )
     dynamodb = boto3.client("dynamodb")
-    for table in settings.history_table(), settings.quarantine_table():
+    for table in settings.history_table(), settings.quarantine_table(), settings.access_table():
         dynamodb.update_table(TableName=table, SSESpecification={"Enabled": True, "SSEType": "KMS"})
         dynamodb.update_continuous_backups(
             TableName=table, PointInTimeRecoverySpecification={"PointInTimeRecoveryEnabled": True}
@@ -134,7 +140,7 @@ def what_the_endpoints_cloudformation_leaves_out() -> None:
 
 
 def test_a_whole_deployment_passes_and_whatever_is_broken_is_named(
-    packaged: package.Package, cloud: str, capsys: pytest.CaptureFixture[str]
+    packaged: package.Package, cloud: str, token: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One deployment for all of it.  Changes stay, so what is broken adds up; the last report names all."""
     clients.reset()
@@ -194,7 +200,7 @@ def test_a_whole_deployment_passes_and_whatever_is_broken_is_named(
             "process_lifecycle MemorySize 256, expected 1024",
         ),
         (
-            function("lifecycle-dev", Environment={"Variables": {"LIFECYCLE_STAGE": STAGE}}),
+            revoke_tokens,
             "only who has a token may ask",
             "the API refuses everybody",
         ),

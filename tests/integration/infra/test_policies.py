@@ -17,8 +17,10 @@ from chalice.test import Client
 
 from chalicelib import settings, wiring
 from ops.deploy import policies
+from tests.support import tokens
 from tests.support.dead_letters import Stream, sqs_event
 from tests.support.lambda_events import batch, wire
+from tests.support.processes import until
 
 _SERVICES = {"DynamoDB_20120810": "dynamodb", "Kinesis_20131202": "kinesis"}
 
@@ -79,9 +81,13 @@ def test_every_call_is_allowed_and_every_allowed_call_is_made(
         client.lambda_.invoke("process_lifecycle", batch([wire(), b"no event", large]))
     with recorder.of("triage_dead_letters"):
         client.lambda_.invoke("triage_dead_letters", letter)
+    del os.environ["LIFECYCLE_OPEN"]
+    headers = tokens.bearer(tokens.make(scopes=("read", "write")))
     with recorder.of("api_handler"):
         for path in ("/products/SN-1", "/products/SN-1/events?type=note", "/health"):
-            assert client.http.get(path).status_code == 200
+            assert client.http.get(path, headers=headers).status_code == 200
+        assert client.http.post("/events", headers=headers, body=wire()).status_code == 202
+        assert until(lambda: next(tokens.access().tokens()).last_seen is not None)
 
     for function, calls in recorder.calls.items():
         patterns = policies.arns(function, stage)

@@ -15,13 +15,13 @@ from chalice.local import create_local_server
 
 from cli.paths import ROOT
 from local import api_server
-from tests.support import api_process
+from tests.support import api_process, names
 from tests.support.waiting import PATIENCE_S
 
 
 @pytest.fixture(scope="module")
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with api_process.api(tmp_path_factory.mktemp("api") / "log", {"LIFECYCLE_OPEN": "yes"}) as running:
+    with api_process.api(tmp_path_factory.mktemp("api") / "log", names.open_to_everybody()) as running:
         yield running
 
 

@@ -44,6 +44,7 @@ READING = {
             "walk",
         )
     ),
+    *(f"tables.{name}" for name in ("access", "token", "token_cache")),
 }
 
 HANDLE = """

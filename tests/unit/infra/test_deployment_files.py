@@ -40,6 +40,7 @@ def test_names_are_those_the_code_expects(monkeypatch: pytest.MonkeyPatch) -> No
             ("Events", "Name"),
             ("History", "TableName"),
             ("Quarantine", "TableName"),
+            ("Access", "TableName"),
             ("DeadLetters", "QueueName"),
             ("Parking", "QueueName"),
         )
@@ -49,6 +50,7 @@ def test_names_are_those_the_code_expects(monkeypatch: pytest.MonkeyPatch) -> No
         settings.stream_name(),
         settings.history_table(),
         settings.quarantine_table(),
+        settings.access_table(),
         settings.dead_letter_queue(),
         settings.parking_queue(),
     ]
@@ -58,13 +60,13 @@ def test_what_holds_data_is_encrypted_and_outlives_its_stack() -> None:
     properties = {name: resource["Properties"] for name, resource in RESOURCES.items()}
 
     assert properties["Events"]["StreamEncryption"]["EncryptionType"] == "KMS"
-    for table in "History", "Quarantine":
+    for table in "History", "Quarantine", "Access":
         assert properties[table]["SSESpecification"]["SSEEnabled"] is True
         assert properties[table]["PointInTimeRecoverySpecification"]["PointInTimeRecoveryEnabled"] is True
         assert properties[table]["DeletionProtectionEnabled"] == {"Fn::If": ["IsKept", True, False]}
     for queue in "DeadLetters", "Parking":
         assert properties[queue]["SqsManagedSseEnabled"] is True
-    for kept in "Events", "History", "Quarantine", "DeadLetters", "Parking":
+    for kept in "Events", "History", "Quarantine", "Access", "DeadLetters", "Parking":
         assert RESOURCES[kept]["DeletionPolicy"] == {"Fn::If": ["IsKept", "RetainExceptOnCreate", "Delete"]}
         assert RESOURCES[kept]["UpdateReplacePolicy"] == {"Fn::If": ["IsKept", "Retain", "Delete"]}
 

@@ -17,6 +17,7 @@ from chalicelib.api import negotiation
 from chalicelib.deadline import Deadline
 from chalicelib.domain import events
 from chalicelib.tables import items
+from tests.support import names
 from tests.support.api_client import at
 from tests.support.lambda_events import batch, wire
 
@@ -35,7 +36,9 @@ FORMS = [
 
 @pytest.fixture
 def api(module_stage: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
-    monkeypatch.setenv("LIFECYCLE_OPEN", "yes")
+    for name, value in names.open_to_everybody().items():
+        monkeypatch.setenv(name, value)
+    wiring.reset()
     with Client(app, stage_name="test") as running:
         yield running
 

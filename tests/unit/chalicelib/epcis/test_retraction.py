@@ -206,7 +206,9 @@ def histories(draw: st.DrawFn) -> tuple[list[dict[str, Any]], dict[str, str | No
     return draw(st.permutations(sent)), expected
 
 
-EMPTY: st.SearchStrategy[dict[str, Any]] = st.sampled_from([{}, {"bizTransactionList": []}, {"sensorElementList": [], "sourceList": []}])
+EMPTY: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [{}, {"bizTransactionList": []}, {"sensorElementList": [], "sourceList": []}]
+)
 
 
 @given(histories(), st.sampled_from([None, "acme"]))

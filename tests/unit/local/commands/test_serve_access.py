@@ -6,21 +6,14 @@ from local.commands import serve
 
 
 @pytest.mark.parametrize(
-    ("tokens", "is_open", "said"),
+    ("is_open", "said"),
     [
-        (None, "yes", "open to this machine, without tokens"),
-        (f"portal:read:{'0' * 64}", "yes", "asks for a token that LIFECYCLE_TOKENS lists"),
-        (f"portal:read:{'0' * 64}", "no", "asks for a token that LIFECYCLE_TOKENS lists"),
-        (None, "no", "refuses everybody: LIFECYCLE_TOKENS lists no token, and LIFECYCLE_OPEN is not yes"),
+        ("yes", "open to this machine, without tokens"),
+        ("no", "asks for a token: python -m ops token create makes one"),
     ],
 )
-def test_the_welcome_says_who_may_ask(
-    monkeypatch: pytest.MonkeyPatch, tokens: str | None, is_open: str, said: str
-) -> None:
+def test_the_welcome_says_who_may_ask(monkeypatch: pytest.MonkeyPatch, is_open: str, said: str) -> None:
+    monkeypatch.setenv("LIFECYCLE_STAGE", "local")
     monkeypatch.setenv("LIFECYCLE_OPEN", is_open)
-    if tokens is None:
-        monkeypatch.delenv("LIFECYCLE_TOKENS", raising=False)
-    else:
-        monkeypatch.setenv("LIFECYCLE_TOKENS", tokens)
 
     assert serve.access() == said
