@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 from chalicelib import wiring
 from tests.support import api_process, names, tokens
 from tests.support.api_client import at, keep, notes
-from tests.support.browsing import LONG, SCRIPT
+from tests.support.browsing import LONG, SCRIPT, TOKEN
 from tests.support.lambda_events import wire
 
 

@@ -20,7 +20,7 @@ from ops.deploy import policies
 from tests.support import tokens
 from tests.support.dead_letters import Stream, sqs_event
 from tests.support.lambda_events import batch, wire
-from tests.support.processes import until
+from tests.support.waiting import eventually
 
 _SERVICES = {"DynamoDB_20120810": "dynamodb", "Kinesis_20131202": "kinesis"}
 
@@ -87,7 +87,7 @@ def test_every_call_is_allowed_and_every_allowed_call_is_made(
         for path in ("/products/SN-1", "/products/SN-1/events?type=note", "/health"):
             assert client.http.get(path, headers=headers).status_code == 200
         assert client.http.post("/events", headers=headers, body=wire()).status_code == 202
-        assert until(lambda: next(tokens.access().tokens()).last_seen is not None)
+        assert eventually(lambda: next(tokens.access().tokens()).last_seen is not None)
 
     for function, calls in recorder.calls.items():
         patterns = policies.arns(function, stage)

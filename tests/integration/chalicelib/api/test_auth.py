@@ -20,8 +20,8 @@ from tests.support import tokens
 from tests.support.api_client import keep
 from tests.support.headings import says
 from tests.support.lambda_events import wire
-from tests.support.processes import until
 from tests.support.tokens import bearer
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -175,7 +175,7 @@ def test_a_setting_that_opens_another_stage_opens_nothing_and_the_log_says_why(
 def test_the_day_of_a_tokens_last_use_is_noted(client: Client, portal: str) -> None:
     client.http.get("/products/SN-1", headers=bearer(portal))
 
-    assert until(
+    assert eventually(
         lambda: re.fullmatch(r"\d{4}-\d\d-\d\d", next(tokens.access().tokens()).last_seen or "") is not None
     )
 
