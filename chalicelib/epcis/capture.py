@@ -64,7 +64,7 @@ def document_events(document: Any) -> tuple[list[Any], list[Any], str | None]:
     type_ = document.get("type")
     contexts = _own_contexts(document.get("@context"))
     sender = document.get("sender")
-    if type_ in schema.FIELDS:
+    if isinstance(type_, str) and type_ in schema.FIELDS:
         return [{name: value for name, value in document.items() if name != "@context"}], contexts, None
     body = document.get("epcisBody")
     if type_ == "EPCISQueryDocument" and isinstance(body, dict):
@@ -80,7 +80,8 @@ def document_events(document: Any) -> tuple[list[Any], list[Any], str | None]:
 
 def capture(event: Any, contexts: list[Any], sender: str | None) -> Iterator[Captured]:
     """What one EPCIS event says, for each EPC it names; `contexts` and `sender` are its document's."""
-    if not isinstance(event, dict) or event.get("type") not in schema.FIELDS:
+    type_ = event.get("type") if isinstance(event, dict) else None
+    if not isinstance(type_, str) or type_ not in schema.FIELDS:
         yield Captured(None, "not one of the five event types of EPCIS 2.0")
         return
     for field in schema.QUANTITY_FIELDS:
