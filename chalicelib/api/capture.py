@@ -59,7 +59,7 @@ def post_events(request: Request, token: Token, putter: RecordPutter, deadline: 
     if token is auth.ANYBODY:
         _refuse_other_origins(request.headers)
     body = capture_body.read(_received(request))
-    sent, refused = _converted(body.epcis) if body.epcis is not None else (body.events, [])
+    sent, refused = converted(body.epcis) if body.epcis is not None else (body.events, [])
     decoded: list[Event] = []
     for index, data in enumerate(sent):
         try:
@@ -119,8 +119,11 @@ def _decode(data: bytes) -> Event:
     return event
 
 
-def _converted(document: bytes) -> tuple[list[bytes], list[Refused]]:
-    """The lifecycle events that an EPCIS document says, and what of it makes none, by its event's index."""
+def converted(document: bytes) -> tuple[list[bytes], list[Refused]]:
+    """Return the lifecycle events that an EPCIS document says, and what of it makes none, and why.
+
+    Raises InvalidRequestError for what is no EPCIS document, TooLargeError for one with too many events.
+    """
     from chalicelib.epcis import capture, documents
 
     try:

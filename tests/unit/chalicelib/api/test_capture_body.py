@@ -3,14 +3,24 @@
 There is no stream here: what were sent would be answered with 503.
 """
 
+import contextlib
 import gzip
+import json
 import os
 import tracemalloc
+import zlib
 from collections.abc import Iterator
+from typing import Any
 
+import hypothesis
 import pytest
 from chalice.test import Client, HTTPResponse
+from hypothesis import given
+from hypothesis import strategies as st
 
+from chalicelib.api import capture
+from chalicelib.epcis import schema
+from chalicelib.errors import RequestError
 from tests.support.headings import says
 from tests.support.lambda_events import wire
 
@@ -44,6 +54,13 @@ def said(answer: HTTPResponse, status: int) -> str:
     return message
 
 
+def bomb() -> bytes:
+    """600 MB of zeros as gzip has them: 600 KB."""
+    packer = zlib.compressobj(9, wbits=31)
+    return b"".join([*(packer.compress(b"0" * 1_000_000) for _ in range(600)), packer.flush()])
+
+
+BOMB = bomb()
 NESTED = b'{"a":' * 600 + b"1" + b"}" * 600
 GARBLED = gzip.compress(wire() * 100)
 
@@ -71,7 +88,7 @@ GARBLED = gzip.compress(wire() * 100)
         (array(*[wire()] * 501), 413, "at most 500 events"),
         (b" " * 3_000_001, 413, "at most 3,000,000 bytes, got 3,000,001"),
         (gzip.compress(b" " * 6_000_001), 413, "at most 6,000,000 bytes unpacked"),
-        (gzip.compress(b"0" * 600_000_000, 9), 413, "at most 6,000,000 bytes unpacked"),
+        (BOMB, 413, "at most 6,000,000 bytes unpacked"),
         (gzip.compress(gzip.compress(wire())), 415, "the body begins with '\\x1f\\x8b"),
         (GARBLED[:-12], 400, "ends too soon"),
         (GARBLED[:40] + b"\0\0\0" + GARBLED[43:], 400, "cannot be unpacked"),
@@ -104,7 +121,7 @@ def test_a_hostile_body_is_refused_with_a_sentence(
         pytest.param(gzip.compress(b'{"eventTime":"' + b'\\"' * 2_900_000 + b'"}'), id="escapes"),
         pytest.param(gzip.compress(b'["' + b'","' * 1_900_000 + b'"]'), id="strings"),
         pytest.param(gzip.compress(b"{}" + b"\n" * 5_900_000 + b"{}"), id="lines"),
-        pytest.param(gzip.compress(b"0" * 600_000_000, 9), id="bomb"),
+        pytest.param(BOMB, id="bomb"),
         pytest.param(b"[" + b",".join([b'{"x":"' + b"y" * 400_000 + b'"}'] * 500) + b"]", id="500 x 400 KB"),
     ],
 )
@@ -143,3 +160,60 @@ def test_where_nobody_needs_a_token_no_page_from_elsewhere_can_send(
     answer = post(client, wire(), {} if declared is None else {"content-type": declared})
 
     assert says("without a token the type of the body has to be named", said(answer, 415))
+
+
+#: What JSON can hold where EPCIS expects something else.
+anything = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False)
+    | st.text(max_size=3)
+    | st.just("+01:00"),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=3), inner, max_size=2),
+    max_leaves=4,
+)
+field = st.sampled_from(
+    sorted({name for fields in schema.FIELDS.values() for name in fields} | {"type", "@context"})
+)
+document = st.fixed_dictionaries(
+    {"type": st.sampled_from(["EPCISDocument", "EPCISQueryDocument", *schema.FIELDS]) | anything},
+    optional={
+        "@context": anything,
+        "sender": anything,
+        "eventTime": anything,
+        "epcisBody": anything
+        | st.fixed_dictionaries(
+            {
+                "eventList": anything
+                | st.lists(
+                    anything
+                    | st.builds(
+                        lambda plain, more: {**plain, **more},
+                        st.fixed_dictionaries(
+                            {
+                                "type": st.sampled_from(sorted(schema.FIELDS)),
+                                "eventTime": st.just("2026-01-01T00:00:00Z"),
+                                "eventTimeZoneOffset": st.just("+00:00"),
+                                "epcList": st.just(["urn:x-lifecycle:serial:SN-1"]),
+                            }
+                        ),
+                        st.dictionaries(field, anything, max_size=3),
+                    ),
+                    max_size=2,
+                )
+            }
+        ),
+    },
+)
+
+
+@given(document=document)
+@hypothesis.settings(max_examples=300)
+def test_no_epcis_document_is_a_bug(document: dict[str, Any]) -> None:
+    """Whatever stands in it, it becomes events or a sentence."""
+    data = json.dumps({"@context": [], **document}).encode()
+
+    with contextlib.suppress(RequestError):
+        sent, refused = capture.converted(data)
+        assert sent or refused
