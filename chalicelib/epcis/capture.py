@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from chalicelib.domain import instants
-from chalicelib.epcis import contexts, identifiers, retraction, schema, vocabulary
+from chalicelib.epcis import content_id, contexts, identifiers, retraction, schema, vocabulary
 from chalicelib.epcis.vocabulary import KEPT, PREFIX
 
 _OFFSET = re.compile(r"([+-])([01][0-9]|2[0-3]):([0-5][0-9])")
@@ -112,9 +112,12 @@ def _wire(
         else vocabulary.type_of(event, is_input=field == "inputEPCList"),
         "occurred_at": _occurred_at(event),
     }
-    # `id` is what JSON-LD calls an eventID, and some of GS1's own examples do.
-    event_id = event.get(PREFIX + "eventID", event.get("eventID", event.get("id")))
     kept = _kept(event, field, epc, wire, of_document)
+    event_id = _event_id(event)
+    if event_id is None and PREFIX + "eventID" not in event:
+        event_id = content_id.of(serial, wire["type"], wire["occurred_at"], kept)
+    if _is_in_the_table(kept, wire["type"]):
+        kept = {}
     if isinstance(event_id, str) and 1 <= len(event_id) <= 128:
         wire["event_id"] = event_id
     elif event_id is not None:
@@ -132,6 +135,12 @@ def _wire(
     if event.get("errorDeclaration") is not None:
         return retraction.void(wire, event)
     return wire
+
+
+def _event_id(event: Mapping[str, Any]) -> Any:
+    """The id that an event has; null in our own field says that it has none, and shall get none."""
+    # `id` is what JSON-LD calls an eventID, and some of GS1's own examples do.
+    return event.get(PREFIX + "eventID", event.get("eventID", event.get("id")))
 
 
 def _kept(
@@ -157,11 +166,15 @@ def _kept(
         kept["type"] = event_type
     if field == "epcList" and epc != identifiers.plain_epc(wire["serial"]):
         kept["epcList"] = [epc]  # as it was written; the serial has one spelling only
-    if kept.keys() <= _PART_OF_THE_TABLE:
-        said = vocabulary.Meaning(str(kept.get("action")), kept.get("bizStep"), kept.get("disposition"))
-        if said == vocabulary.meaning_of(wire["type"]):
-            return {}
     return kept
+
+
+def _is_in_the_table(kept: Mapping[str, Any], type_: str) -> bool:
+    """Whether all that an event says beyond the wire format follows from its type."""
+    if not kept.keys() <= _PART_OF_THE_TABLE:
+        return False
+    said = vocabulary.Meaning(str(kept.get("action")), kept.get("bizStep"), kept.get("disposition"))
+    return said == vocabulary.meaning_of(type_)
 
 
 def _occurred_at(event: Mapping[str, Any]) -> str:

@@ -17,14 +17,30 @@ from chalicelib.text import quoted
 RESOLVER = "https://id.gs1.org/"
 
 # The words that GS1 Digital Link URI Syntax 1.1 has for application identifiers.
-_WORDS = dict(
-    re.findall(
-        r"([a-z]+)=([0-9]+)",
-        "sscc=00 gtin=01 gdti=253 gcn=255 ginc=401 gsin=402 gln=414 grai=8003 giai=8004 "
-        "itip=8006 cpid=8010 gmn=8013 gsrnp=8017 gsrn=8018 "
-        "lot=10 exp=17 ser=21 cpv=22 tpx=235 glnx=254 cpsn=8011 srin=8019",
-    )
-)
+_WORDS = {
+    "sscc": "00",
+    "gtin": "01",
+    "gdti": "253",
+    "gcn": "255",
+    "ginc": "401",
+    "gsin": "402",
+    "gln": "414",
+    "grai": "8003",
+    "giai": "8004",
+    "itip": "8006",
+    "cpid": "8010",
+    "gmn": "8013",
+    "gsrnp": "8017",
+    "gsrn": "8018",
+    "lot": "10",
+    "exp": "17",
+    "ser": "21",
+    "cpv": "22",
+    "tpx": "235",
+    "glnx": "254",
+    "cpsn": "8011",
+    "srin": "8019",
+}
 _PATH = re.compile(r"[Hh][Tt][Tt][Pp][Ss]?://([^/?#]*)([^?#]*)")
 _PREFIXED = re.compile(r"[0-9]{4}.")
 _NOT_AN_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")

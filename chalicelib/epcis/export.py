@@ -203,7 +203,7 @@ def _what_and_when(stored: StoredEvent, recorded_at: str) -> _Form:
     fields = _when(stored) | {"recordTime": recorded_at}
     if identifiers.is_uri(stored.event_id):
         fields["eventID"] = stored.event_id
-    elif stored.event_id is not None:
+    else:
         fields[PREFIX + "eventID"] = stored.event_id
     if stored.source is not None:
         fields[PREFIX + "source"] = stored.source

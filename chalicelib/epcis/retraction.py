@@ -1,7 +1,8 @@
 """EPCIS error declarations: an event that is declared erroneous becomes a `void` of it, and the reverse.
 
-The void names the event by its id, because everything else may be written in another way the second time;
-without an id by its position, which follows from its content.  It keeps the declared event as the wire format
+The void names the event by its id, because everything else may be written in another way the second time.
+An event that comes without one has a digest of its content as its id (content_id.py); only one that went out
+of here without an id is named by its position.  It keeps the declared event as the wire format
 has it, and the declaration::
 
     {"event_id": "urn:uuid:…", "why": "did_not_occur",

@@ -249,7 +249,7 @@ def _earlier_serials(inventory: StageInventory) -> tuple[bool, str]:
     dynamodb = clients.client("dynamodb")
     found = epc_spellings.sample(dynamodb, settings.history_table())
     read = "all" if found.is_whole else f"a sample of {epc_spellings.MAX_PAGES} MB"
-    return True, f"{found.earlier} of {found.products} products, {read}"
+    return True, f"{found.earlier} products, of {read}"
 
 
 @_check("every alarm is there", _STACK)

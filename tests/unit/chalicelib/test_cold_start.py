@@ -40,6 +40,7 @@ READING = {
             "representations",
             "responses",
             "routes",
+            "size",
             "views",
             "walk",
         )

@@ -91,6 +91,30 @@ def test_a_partners_document_becomes_histories_and_comes_back_out(client: Client
     assert event["readPoint"] == {"id": "urn:epc:id:sgln:0614141.07346.1234"}
 
 
+def test_a_partners_error_declaration_takes_the_theft_out(client: Client, tmp_path: Path) -> None:
+    theft = {
+        "type": "ObjectEvent",
+        "eventID": "urn:uuid:11111111-1111-4111-8111-111111111112",
+        "eventTime": "2026-04-03T20:33:31Z",
+        "eventTimeZoneOffset": "+00:00",
+        "action": "OBSERVE",
+        "disposition": "stolen",
+        "epcList": ["urn:epc:id:sgtin:0614141.107346.STOLEN1"],
+    }
+    declaration = {"declarationTime": "2026-05-01T00:00:00Z", "reason": "did_not_occur"}
+    statuses = []
+    for sender, event in [("acme", theft), ("other", {**theft, "errorDeclaration": declaration})]:
+        ran = sent(tmp_path, {**DOCUMENT, "sender": sender, "epcisBody": {"eventList": [event]}}, "--dry-run")
+        keep(client, *(line.encode() for line in ran.stdout.splitlines()))
+        statuses.append(client.http.get("/products/gs1:01:10614141073464:21:STOLEN1").json_body["status"])
+    retraction, stolen = asked(client, "/products/gs1:01:10614141073464:21:STOLEN1")["epcisBody"]["eventList"]
+
+    assert statuses == ["stolen", "unknown"]
+    assert retraction["errorDeclaration"] == declaration
+    assert {name: retraction[name] for name in theft} == {name: stolen[name] for name in theft} == theft
+    assert "errorDeclaration" not in stolen
+
+
 def test_a_history_that_went_out_comes_in_as_itself(client: Client, tmp_path: Path) -> None:
     keep(
         client,

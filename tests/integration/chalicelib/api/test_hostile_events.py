@@ -94,6 +94,16 @@ LARGE: dict[str, tuple[str, int]] = {
         + "]}}",
         2,
     ),
+    "EPCIS contexts": (
+        '{"epcis":{"a:b":1,"@context":[' + ",".join(f'{{"x{n}":"urn:x:{n}"}}' for n in range(15_000)) + "]}}",
+        3,
+    ),
+    "EPCIS children": (
+        '{"epcis":{"type":"AggregationEvent","action":"OBSERVE","childEPCs":['
+        + ",".join(f'"https://id.gs1.org/01/70614141123451/21/{n}"' for n in range(1_300))
+        + "]}}",
+        16,
+    ),
     "EPCIS nested": ('{"epcis":{"type":"ObjectEvent","@context":' + "[" * 480 + "]" * 480 + "}}", 3),
     "EPCIS parent": (
         '{"epcis":{"type":"AggregationEvent","parentID":"https://a/01/' + "1" * 200_000 + '/21/x"}}',
@@ -143,6 +153,7 @@ values = st.recursive(
 KNOWN = (
     *("epcis", "@context", "type", "position", "event_id", "why", "reason", "dealer", "note", "country"),
     *("epcList", "parentID", "childEPCs", "sensorElementList", "errorDeclaration", "eventID", "bizStep"),
+    *("declared", "declarationTime", "occurred_at", "correctiveEventIDs"),
 )
 keys = st.sampled_from(KNOWN)
 hostile = st.dictionaries(keys | text, values | st.dictionaries(keys | text, values, max_size=5), max_size=5)

@@ -76,6 +76,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("sender", [None, "urn:epc:id:sgln:0614141.00001.0"])
+@pytest.mark.parametrize("variant", list(VARIANTS)[:-3])
+def test_a_retraction_without_an_id_finds_its_event_by_content(variant: str, sender: str | None) -> None:
+    theft = {name: value for name, value in THEFT.items() if name != "eventID"}
+    another = {**theft, "readPoint": {"id": "urn:epc:id:sgln:0614141.07346.1234"}}
+    again = {"errorDeclaration": DECLARATION, **dict(reversed(theft.items())), **VARIANTS[variant]}
+    history = came_in(SOLD, theft, another, sender="urn:epc:id:sgln:0614141.00001.0")
+    history += came_in(again, sender=sender)
+
+    assert list(whole_history.reading(history, NOW).voided) == [history[1].position]
+    assert len(went_out(history)) == 4
+
+
+@pytest.mark.parametrize("sender", [None, "urn:epc:id:sgln:0614141.00001.0"])
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_a_retraction_finds_its_event_however_it_is_written(variant: str, sender: str | None) -> None:
     again = {"errorDeclaration": DECLARATION, **dict(reversed(THEFT.items())), **VARIANTS[variant]}
@@ -190,7 +203,7 @@ def histories(draw: st.DrawFn) -> tuple[list[dict[str, Any]], dict[str, str | No
                 **STEPS[step],
                 "epcList": [draw(spellings)],
             }
-            if True:
+            if draw(st.booleans()):
                 written["eventID"] = f"urn:x:{number}:{hour}"
             sent.append(written)
             if not draw(st.booleans()):
