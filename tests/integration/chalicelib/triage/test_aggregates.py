@@ -34,20 +34,23 @@ def test_an_aggregate_goes_on_where_it_was_cut_off(
     in_batches_of(100, monkeypatch)
     before, number, _ = numbers = stream.put([*notes(1), aggregated(*notes(250)[1:]), notes(251)[250]])
     event = sqs_event(stream.dead_letter(numbers))
-    is_down = True
-    stuck = down_for(notes(250)[170])
-    sent = faults.on(handler.dynamodb, "BatchWriteItem", lambda body: stuck(body) if is_down else None)
+    down = [down_for(notes(250)[170]), down_for(notes(250)[230])]
+    sent = faults.on(handler.dynamodb, "BatchWriteItem", lambda body: down[0](body) if down else None)
 
     (first,) = handler.run(event)
-    is_down = False
-    sent.clear()
+    del down[0]
     (second,) = handler.run(event)
+    del down[0]
+    sent.clear()
+    (third,) = handler.run(event)
 
-    assert not first.finished
+    assert [first.finished, second.finished, third.finished] == [False, False, True]
     assert (first.tally.read, first.tally.stored, first.tally.done_to) == (1, 101, before)
     assert first.tally.within == (number, 100)
-    assert written(sent) == 150
-    assert (second.finished, second.tally.read, second.tally.stored) == (True, 3, 251)
+    assert (second.tally.read, second.tally.stored, second.tally.done_to) == (1, 201, before)
+    assert second.tally.within == (number, 200)
+    assert written(sent) == 50
+    assert (third.tally.read, third.tally.stored) == (3, 251)
     assert stored() == list(range(251))
     assert items_of(settings.quarantine_table()) == 0
 
