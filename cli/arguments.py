@@ -4,6 +4,7 @@ A parser of values raises `argparse.ArgumentTypeError` with what is expected and
 """
 
 import argparse
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]  # argparse has no public name for it
 else:
     Commands = Any
+
+_DURATION = re.compile(r"([0-9]{1,7}(?:\.[0-9]{1,3})?)(ms|s|m)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 #: The largest whole number an option takes: 18 digits, enough for any count.
 MAX_WHOLE = 10**18 - 1
@@ -55,6 +59,25 @@ def number(most: float, least: float | None = None, what: str = "a number") -> C
         return parsed
 
     return parse
+
+
+def duration(least: str, most: str) -> Callable[[str], float]:
+    """Return a parser of durations such as 100ms, 1s or 2m into seconds, with bounds written the same way."""
+    bounds = _seconds(least), _seconds(most)
+
+    def parse(text: str) -> float:
+        seconds = _seconds(text)
+        if not bounds[0] <= seconds <= bounds[1]:
+            expected = f"a duration such as 500ms, 10s or 2m, from {least} to {most}"
+            raise argparse.ArgumentTypeError(f"expected {expected}, got {text[:40]!r}")
+        return seconds
+
+    return parse
+
+
+def _seconds(text: str) -> float:
+    found = _DURATION.fullmatch(text)
+    return float(found[1]) * _SECONDS[found[2]] if found else float("nan")
 
 
 count = whole_number()

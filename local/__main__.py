@@ -6,23 +6,16 @@ if __name__ == "__main__":
     run_and_exit("local")
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import TypeVar
 
 from chalicelib.errors import ConfigurationError, LifecycleError
-from cli import durations
-from cli.arguments import Commands, add_command, count, positive, share, whole_number
+from cli.arguments import Commands, add_command, count, duration, positive, share, whole_number
 from cli.exits import EXIT_FAILED, EXIT_UNAVAILABLE, EXIT_USAGE
 from cli.output import to_stderr
 from local.event_sources.read_schedule import POLL_INTERVAL_S
 from local.faults import switchboard
-
-T = TypeVar("T")
-
-#: The least and the most that --poll-interval takes: more reads would keep the endpoint busy.
-POLL_INTERVALS = ("10ms", "1m")
 
 #: What each command's help ends with.
 EXAMPLES_OF = {
@@ -184,7 +177,7 @@ def _demo(demo: argparse.ArgumentParser) -> None:
 def _common(command: argparse.ArgumentParser) -> None:
     command.add_argument(
         "--fault",
-        type=_worded(switchboard.fault),
+        type=switchboard.fault,
         action="append",
         default=[],
         metavar="NAME=VALUE",
@@ -198,23 +191,11 @@ def _common(command: argparse.ArgumentParser) -> None:
     )
     command.add_argument(
         "--poll-interval",
-        type=_worded(lambda text: durations.parse(text, *POLL_INTERVALS)),
+        type=duration("10ms", "1m"),  # more reads would keep the endpoint busy
         default=POLL_INTERVAL_S,
         metavar="DURATION",
         help="between two reads of an idle shard (100ms); 1s is AWS's own pace",
     )
-
-
-def _worded(parse: Callable[[str], T]) -> Callable[[str], T]:
-    """Return `parse` with its ValueError as argparse's own, whose message is shown."""
-
-    def parsed(text: str) -> T:
-        try:
-            return parse(text)
-        except ValueError as exc:
-            raise argparse.ArgumentTypeError(str(exc)) from exc
-
-    return parsed
 
 
 def _error(sentence: str, code: int) -> int:

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urljoin
@@ -93,6 +93,10 @@ class Verdict:
     def is_clean(self) -> bool:
         """Whether everything is there and nothing else."""
         return not (self.missing or self.unexpected or self.not_quarantined or self.wrongly_quarantined)
+
+    def figures(self) -> dict[str, int]:
+        """Return the counts by name."""
+        return {name: count for name, count in asdict(self).items() if name != "examples"}
 
     def wrong(self, example: str) -> None:
         """Keep an example, as long as there are few."""

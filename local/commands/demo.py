@@ -17,7 +17,7 @@ from local import pipeline
 from local.commands import demo_output, temporary_run
 from local.commands.audit import Produced, audit
 from local.draining import STALL_S, wait_until_drained
-from local.faults.switchboard import Switchboard, combined, described
+from local.faults import switchboard
 from local.observers.counters import Stopwatch
 from local.pipeline import Pipeline, PipelineError, Plan
 from producer import send
@@ -45,12 +45,7 @@ def run(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace, source: Source, watch: Stopwatch, logs: Path) -> bool:
     """Whether the run was clean."""
     say = (lambda line: None) if args.json else to_stderr
-    board = None
-    if args.fault:
-        faults = combined(args.fault)
-        for phrase in described(faults):
-            say(f"fault: {phrase}")
-        board = Switchboard(logs / "faults", faults, seed=args.seed)
+    board = switchboard.board(args.fault, logs / "faults", args.seed, say)
     plan = Plan(
         args.stage or temporary_run.stage(),
         logs,
@@ -64,7 +59,7 @@ def _run(args: argparse.Namespace, source: Source, watch: Stopwatch, logs: Path)
         if board is not None:
             figures["faults"] = board.counts()
         if not args.json:
-            demo_output.tell(figures, examples, running.api_url, produced)
+            demo_output.tell(figures, examples, produced)
     if args.json:
         print(json.dumps(figures), flush=True)
     return not demo_output.shortcomings(figures)
@@ -124,12 +119,7 @@ def _observed(
         "poison_sent": report.accepted["poison"],
         "rejected": len(report.rejected),
         "skipped_lines": source.skipped,
-        "queryable": verdict.queryable,
-        "missing": verdict.missing,
-        "unexpected": verdict.unexpected,
-        "quarantined": verdict.quarantined,
-        "not_quarantined": verdict.not_quarantined,
-        "wrongly_quarantined": verdict.wrongly_quarantined,
+        **verdict.figures(),
         "drained": drained,
         # Seconds count from the first request; latency is per event.
         "seconds_produce": round(watch.last_accepted_at - started_at, 3),

@@ -11,6 +11,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -195,12 +196,7 @@ class FailureDemo:
             "queryable": verdict.queryable,
             "missing": verdict.missing,
             "unexpected": verdict.unexpected,
-            "invocations": counts.invocations,
-            "failed_invocations": counts.failed_invocations,
-            "retries": counts.retries,
-            "bisects": counts.bisects,
-            "bisected_from": counts.bisected_from,
-            "dead_letter_messages": counts.dead_letter_messages,
+            **asdict(counts),
             "triaged": dict(verdicts),
             "quarantined": quarantined,
             "redriven": self._redriven,

@@ -5,16 +5,19 @@ Bars go to standard error and only to a terminal; the rest is the result and goe
 
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timezone
 from typing import Any
-from urllib.parse import quote
 
-import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from local.commands.audit import ApiReader, Produced, Shown
+from chalicelib import wiring
+from chalicelib.api import views
+from chalicelib.api.views import ProductView
+from chalicelib.errors import ProductNotFoundError
+from local.commands.audit import Produced
 
 #: Of so many products with the longest histories, the oddest one's story is told.
 CANDIDATES = 12
@@ -23,33 +26,6 @@ CANDIDATES = 12
 LINES = 16
 
 _METADATA_CHARS = 60
-
-
-class Told(Shown, frozen=True, gc=False):
-    """An event in a product's own answer."""
-
-    voided_by: str | None = None
-
-
-class Anomaly(msgspec.Struct, frozen=True, gc=False):
-    """Something odd about one of them."""
-
-    position: str
-    message: str
-
-
-class Product(msgspec.Struct, frozen=True, gc=False):
-    """The answer of `/products/{serial}`; metadata stays the text it is."""
-
-    serial: str
-    status: str
-    since: str | None
-    anomalies: list[Anomaly]
-    history: list[Told]
-    next: str | None
-
-
-_product = msgspec.json.Decoder(Product)
 
 
 @contextlib.contextmanager
@@ -67,14 +43,14 @@ def bars(*, is_shown: bool) -> Iterator[Callable[[str, int], Callable[[int], Non
         yield bar
 
 
-def tell(figures: dict[str, Any], examples: Sequence[str], api_url: str, produced: Produced) -> None:
-    """The verdict, the figures and one product's story."""
+def tell(figures: dict[str, Any], examples: Sequence[str], produced: Produced) -> None:
+    """Print the figures, the verdict and one product's story."""
     console = Console(soft_wrap=True, highlight=False)
     console.print(_figures(figures))
     for example in examples:
         console.print(Text(example, style="red"))
     console.print(_verdict(figures))
-    product = _oddest(api_url, produced)
+    product = _oddest(produced)
     if product is not None:
         console.print()
         for line in _story(product):
@@ -134,28 +110,30 @@ def _verdict(figures: dict[str, Any]) -> Text:
     return Text("Every event is there, exactly as sent, and nothing else.", style="bold green")
 
 
-def _oddest(api_url: str, produced: Produced) -> Product | None:
-    """The product with the most anomalies, among those with the longest histories."""
+def _oddest(produced: Produced) -> ProductView | None:
+    """Return the product with the most anomalies, among those with the longest histories."""
     longest = sorted(produced.products, key=lambda serial: -len(produced.products[serial]))[:CANDIDATES]
-    with contextlib.closing(ApiReader(api_url)) as reader:
-        answers = [reader.get(f"{api_url}/products/{quote(serial, safe='')}") for serial in longest]
-    products = [_product.decode(body) for status, body in answers if status == 200]
-    return max(products, key=lambda product: (len(product.anomalies), len(product.history)), default=None)
+    history, now = wiring.history_for_reading(), datetime.now(timezone.utc)
+    found = []
+    for serial in longest:
+        with contextlib.suppress(ProductNotFoundError):  # it is missing, and the verdict says so
+            found.append(views.product(history, serial, now))
+    return max(found, key=lambda view: (len(view.reading.anomalies), len(view.events)), default=None)
 
 
-def _story(product: Product) -> Iterator[Text]:
-    since = f" since {product.since}" if product.since else ""
-    yield Text.assemble((product.serial, "bold"), f" is {product.status}{since}")
-    odd = {anomaly.position: anomaly.message for anomaly in product.anomalies}
-    told = product.history[:LINES]
-    if len(told) < len(product.history) or product.next:
+def _story(product: ProductView) -> Iterator[Text]:
+    since = f" since {product.status.since}" if product.status.since else ""
+    yield Text.assemble((product.serial, "bold"), f" is {product.status.status}{since}")
+    odd = {anomaly.position: anomaly.message for anomaly in product.reading.anomalies}
+    told = product.events[:LINES]
+    if len(told) < len(product.events) or product.following:
         yield Text("  … and what came before", style="dim")
     for event in reversed(told):
-        metadata = bytes(event.metadata).decode()
-        shown = metadata if len(metadata) <= _METADATA_CHARS else metadata[: _METADATA_CHARS - 1] + "…"
         line = Text(f"  {event.occurred_at[:19].replace('T', ' ')}  {event.type:<20} ")
-        line.append(shown, style="dim")
-        if event.voided_by is not None:
+        metadata = event.metadata
+        is_long = len(metadata) > _METADATA_CHARS
+        line.append(metadata[: _METADATA_CHARS - 1] + "…" if is_long else metadata, style="dim")
+        if event.position in product.reading.voided:
             line.append("  taken out later", style="yellow")
         yield line
         if event.position in odd:

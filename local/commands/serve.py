@@ -15,7 +15,7 @@ from cli.output import to_stderr
 from local import pipeline
 from local.commands import dashboard
 from local.commands.home import Home, default_home
-from local.faults.switchboard import Switchboard, combined, described
+from local.faults import switchboard
 from local.observers.counters import Counts
 from local.observers.gauges import LATE_MS, Gauges
 from local.pipeline import Pipeline, Plan
@@ -43,12 +43,7 @@ def _serve(args: argparse.Namespace, home: Home) -> None:
     is_drawn = terminal.is_terminal and not terminal.is_dumb_terminal and sys.stdout.isatty()
     with home.locked():
         shutil.rmtree(home.logs, ignore_errors=True)
-        board = None
-        if args.fault:
-            faults = combined(args.fault)
-            board = Switchboard(home.logs / "faults", faults, seed=args.seed)
-            for phrase in described(faults):
-                to_stderr(f"fault: {phrase}")
+        board = switchboard.board(args.fault, home.logs / "faults", args.seed, to_stderr)
         plan = Plan(
             args.stage,
             home.logs,

@@ -8,11 +8,9 @@ stream made anew starts anew), `shard` (sort key), `sequence_number` once a reco
 shard is.  The item with the shard `*` says when the mapping was created and which shards it found.
 """
 
-import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
@@ -26,56 +24,47 @@ WRITE_INTERVAL_S = 0.25
 _MAPPING_ITEM = "*"
 
 
-@dataclass(frozen=True, slots=True)
-class ShardProgress:
+class ShardProgress(NamedTuple):
     """How far a shard has been processed: after this record, and whether that was the shard's last."""
 
     sequence_number: str | None = None
     ended: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class MappingOrigin:
-    """When a mapping was created (epoch seconds), and the shards that were there then."""
+class MappingOrigin(NamedTuple):
+    """When a mapping was created (epoch seconds), and the shards that existed then."""
 
     at: float
     shards: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class MappingState:
+class MappingState(NamedTuple):
     """What the table holds about a mapping: nothing for a new one."""
 
-    origin: MappingOrigin | None = None
-    progress: dict[str, ShardProgress] = field(default_factory=dict)
+    origin: MappingOrigin | None
+    progress: dict[str, ShardProgress]
 
 
 class Checkpoints:
-    """The table of checkpoints, created on first use if it is missing.  Safe for several threads.
-
-    botocore's errors pass through: the mapping decides which to wait for.
-    """
+    """The table of checkpoints.  botocore's errors pass through: the mapping decides which to wait for."""
 
     def __init__(self, dynamodb: "DynamoDBClient", table: str) -> None:
         self._dynamodb = dynamodb
         self._table = table
-        self._making = threading.Lock()
-        self._made = False
 
     def load(self, mapping: str) -> MappingState:
-        """Return everything that the table holds about a mapping."""
-        self._make_table()
+        """Return everything that the table holds about a mapping; creates the table if it is missing."""
+        self._create_table()
         progress: dict[str, ShardProgress] = {}
         origin = None
-        request: dict[str, Any] = {
-            "TableName": self._table,
-            "KeyConditionExpression": "#mapping = :mapping",
-            "ExpressionAttributeNames": {"#mapping": "mapping"},
-            "ExpressionAttributeValues": {":mapping": {"S": mapping}},
-            "ConsistentRead": True,
-        }
-        while True:
-            page = self._dynamodb.query(**request)
+        pages = self._dynamodb.get_paginator("query").paginate(
+            TableName=self._table,
+            KeyConditionExpression="#mapping = :mapping",
+            ExpressionAttributeNames={"#mapping": "mapping"},
+            ExpressionAttributeValues={":mapping": {"S": mapping}},
+            ConsistentRead=True,
+        )
+        for page in pages:
             for item in page["Items"]:
                 shard = item["shard"]["S"]
                 if shard == _MAPPING_ITEM:
@@ -84,58 +73,48 @@ class Checkpoints:
                 else:
                     number = item.get("sequence_number", {}).get("S")
                     progress[shard] = ShardProgress(number, item["ended"]["BOOL"])
-            if "LastEvaluatedKey" not in page:
-                return MappingState(origin, progress)
-            request["ExclusiveStartKey"] = page["LastEvaluatedKey"]
+        return MappingState(origin, progress)
 
     def save_origin(self, mapping: str, origin: MappingOrigin) -> None:
         """Keep when a mapping was created and which shards it found."""
-        self._make_table()
-        item: dict[str, Any] = {
-            "mapping": {"S": mapping},
-            "shard": {"S": _MAPPING_ITEM},
-            "created_at": {"N": repr(origin.at)},
-            "shards": {"L": [{"S": shard} for shard in origin.shards]},
-        }
-        self._dynamodb.put_item(TableName=self._table, Item=item)
+        shards = [{"S": shard} for shard in origin.shards]
+        self._put(mapping, _MAPPING_ITEM, created_at={"N": repr(origin.at)}, shards={"L": shards})
 
     def save(self, mapping: str, shard: str, progress: ShardProgress) -> None:
         """Keep how far a shard has been processed."""
-        self._make_table()
-        item: dict[str, Any] = {
-            "mapping": {"S": mapping},
-            "shard": {"S": shard},
-            "ended": {"BOOL": progress.ended},
-            "updated_at": {"N": repr(round(time.time(), 3))},
-        }
-        if progress.sequence_number is not None:
-            item["sequence_number"] = {"S": progress.sequence_number}
+        number = progress.sequence_number
+        self._put(
+            mapping,
+            shard,
+            ended={"BOOL": progress.ended},
+            updated_at={"N": repr(round(time.time(), 3))},
+            **({} if number is None else {"sequence_number": {"S": number}}),
+        )
+
+    def _put(self, mapping: str, shard: str, **attributes: Any) -> None:
+        item = {"mapping": {"S": mapping}, "shard": {"S": shard}, **attributes}
         self._dynamodb.put_item(TableName=self._table, Item=item)
 
-    def _make_table(self) -> None:
-        with self._making:
-            if self._made:
-                return
-            try:
-                self._dynamodb.create_table(
-                    TableName=self._table,
-                    BillingMode="PAY_PER_REQUEST",
-                    AttributeDefinitions=[
-                        {"AttributeName": "mapping", "AttributeType": "S"},
-                        {"AttributeName": "shard", "AttributeType": "S"},
-                    ],
-                    KeySchema=[
-                        {"AttributeName": "mapping", "KeyType": "HASH"},
-                        {"AttributeName": "shard", "KeyType": "RANGE"},
-                    ],
-                )
-            except ClientError as exc:
-                if exc.response["Error"]["Code"] != "ResourceInUseException":
-                    raise
-            self._dynamodb.get_waiter("table_exists").wait(
-                TableName=self._table, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+    def _create_table(self) -> None:
+        try:
+            self._dynamodb.create_table(
+                TableName=self._table,
+                BillingMode="PAY_PER_REQUEST",
+                AttributeDefinitions=[
+                    {"AttributeName": "mapping", "AttributeType": "S"},
+                    {"AttributeName": "shard", "AttributeType": "S"},
+                ],
+                KeySchema=[
+                    {"AttributeName": "mapping", "KeyType": "HASH"},
+                    {"AttributeName": "shard", "KeyType": "RANGE"},
+                ],
             )
-            self._made = True
+        except ClientError as exc:
+            if exc.response["Error"]["Code"] != "ResourceInUseException":
+                raise
+        self._dynamodb.get_waiter("table_exists").wait(
+            TableName=self._table, WaiterConfig={"Delay": 1, "MaxAttempts": 30}
+        )
 
 
 class ShardCheckpoint:

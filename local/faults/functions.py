@@ -12,8 +12,9 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -190,17 +191,7 @@ class Injector:
         return self._current
 
 
-class _Body:
-    """A response's body as urllib3 gives it."""
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-
-    def stream(self, **_: Any) -> Iterator[bytes]:
-        yield self._content
-
-
 def _error(url: str, status: int, code: str, message: str) -> AWSResponse:
     body = {"__type": f"com.amazonaws.dynamodb.v20120810#{code}", "message": message}
     headers: Any = HeadersDict({"x-amzn-requestid": "fault", "content-type": "application/x-amz-json-1.0"})
-    return AWSResponse(url, status, headers, _Body(msgspec.json.encode(body)))
+    return AWSResponse(url, status, headers, SimpleNamespace(stream=lambda **_: [msgspec.json.encode(body)]))

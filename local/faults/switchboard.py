@@ -10,15 +10,16 @@ import random
 import re
 import threading
 import time
+from argparse import ArgumentTypeError
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from chalicelib.errors import ConfigurationError
-from cli import durations
+from cli.arguments import duration, number
 from local.sandbox.outcome import Ending, Outcome
 
 #: The variable that names the switchboard's directory to a worker.
@@ -34,6 +35,7 @@ OUTAGE_AFTER_S = 0.3
 #: Above this share next to nothing succeeds, and a run would not end.
 MAX_SHARE = 0.9
 
+_share, _outage_s = number(MAX_SHARE, least=0, what="a share"), duration("1ms", "60m")
 _SERIAL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}")
 _SHARES = ("throttle", "timeout", "crash", "duplicate")
 NAMES = (*_SHARES, "outage", "handler-bug")
@@ -60,26 +62,18 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def fault(text: str) -> tuple[str, Any]:
-    """Parse one fault of the command line, `name=value`.  Raises ValueError with a sentence."""
+    """Parse one fault of the command line, `name=value`.  Raises ArgumentTypeError with a sentence."""
     name, equals, value = text.partition("=")
     if name not in NAMES or not equals:
-        raise ValueError(f"expected NAME=VALUE with one of {', '.join(NAMES)}, got {text!r}")
-    if name == "outage":
-        try:
-            return "outage_s", durations.parse(value, "1ms", "60m")
-        except ValueError as exc:
-            raise ValueError(f"outage: {exc}") from exc
+        raise ArgumentTypeError(f"expected NAME=VALUE with one of {', '.join(NAMES)}, got {text!r}")
     if name == "handler-bug":
         if _SERIAL.fullmatch(value) is None:
-            raise ValueError(f"handler-bug: expected a product's serial, got {value!r}")
+            raise ArgumentTypeError(f"handler-bug: expected a product's serial, got {value!r}")
         return "handler_bug", value
     try:
-        share = float(value)
-    except ValueError:
-        share = -1.0
-    if not 0 <= share <= MAX_SHARE:
-        raise ValueError(f"{name}: expected a share from 0 to {MAX_SHARE}, got {value!r}")
-    return name, share
+        return ("outage_s", _outage_s(value)) if name == "outage" else (name, _share(value))
+    except ArgumentTypeError as exc:
+        raise ArgumentTypeError(f"{name}: {exc}") from exc
 
 
 def combined(given: Iterable[tuple[str, Any]]) -> Faults:
@@ -107,6 +101,19 @@ def described(faults: Faults) -> list[str]:
         (faults.handler_bug, f"the code raises on {', '.join(faults.handler_bug)}"),
     )
     return [phrase for is_wanted, phrase in phrases if is_wanted]
+
+def board(
+    given: Sequence[tuple[str, Any]], directory: Path, seed: int | None, say: Callable[[str], None]
+) -> "Switchboard | None":
+    """Return a switchboard with the faults of a command line, after `say` was told of each; None without any.
+
+    Raises ConfigurationError for one that is given twice.
+    """
+    faults = combined(given)
+    for phrase in described(faults):
+        say(f"fault: {phrase}")
+    return Switchboard(directory, faults, seed=seed) if given else None
+
 
 
 class Switchboard:

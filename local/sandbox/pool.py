@@ -15,7 +15,6 @@ import time
 import uuid
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
 from typing import BinaryIO
 
 import msgspec
@@ -76,14 +75,6 @@ class SandboxPool:
         self._all: set[_Worker] = set()
         self._is_closed = False
 
-    def __enter__(self) -> "SandboxPool":
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
-
     def invoke(self, event: bytes) -> Outcome:
         """Run the handler on an event (JSON) and return the outcome, after `timeout_s` and a start at most.
 
@@ -93,7 +84,7 @@ class SandboxPool:
         request_id = str(uuid.uuid4())
         try:
             worker = self._take()
-        except (OSError, _ClosedPool) as exc:
+        except OSError as exc:
             message = f"no worker process: {exc}"
             return Outcome.failed(Ending.UNDELIVERED, "ServiceException", message, request_id)
         header = protocol.RequestHeader(
@@ -132,7 +123,7 @@ class SandboxPool:
                 self._all.discard(worker)  # killed while it was idle: no invocation saw it
                 worker.end()
             if self._is_closed:
-                raise _ClosedPool("the pool is closed")
+                raise OSError("the pool is closed")
         # Outside the lock: starting takes a while, and others may have a free worker to take.
         worker = _Worker(self._handler, self._environment, self._code, self._log)
         with self._lock:
@@ -140,7 +131,7 @@ class SandboxPool:
                 self._all.add(worker)
                 return worker
         worker.end()
-        raise _ClosedPool("the pool is closed")
+        raise OSError("the pool is closed")
 
     def _give_back(self, worker: "_Worker") -> None:
         with self._lock:
@@ -149,10 +140,6 @@ class SandboxPool:
                 return
             self._all.discard(worker)
         worker.end()
-
-
-class _ClosedPool(Exception):
-    """Nothing is started any more."""
 
 
 class _Worker:

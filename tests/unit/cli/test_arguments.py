@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from cli.arguments import count, number, positive, rate, share, whole_number
+from cli.arguments import count, duration, number, positive, rate, share, whole_number
 from cli.output import printable
 
 
@@ -20,6 +20,9 @@ from cli.output import printable
         (share, "0", 0.0),
         (rate, "0.5", 0.5),
         (number(10), "1e1", 10.0),
+        (duration("10ms", "1m"), "10ms", 0.01),
+        (duration("10ms", "1m"), "2.5s", 2.5),
+        (duration("10ms", "1m"), "1m", 60.0),
     ],
 )
 def test_a_value_within_the_bounds_is_taken(parse: Callable[[str], float], text: str, value: float) -> None:
@@ -50,3 +53,11 @@ def test_any_other_is_refused_with_what_is_expected(
 def test_control_characters_are_shown_and_not_obeyed() -> None:
     assert printable("a\x1b[2J\u202e\ud800\tb\n") == "a\\x1b[2J\\u202e\\ud800\\tb\\n"
     assert printable("Gerät 名前") == "Gerät 名前"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "1", "s", "-1s", "1 s", "1h", "9ms", "61s", "1.0001s", "1e2ms", "nan", "٣s", "9" * 99 + "s"]
+)
+def test_what_is_no_duration_or_beyond_the_limits_is_refused_with_them(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="500ms, 10s or 2m, from 10ms to 1m, got"):
+        duration("10ms", "1m")(text)

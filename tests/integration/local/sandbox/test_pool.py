@@ -1,5 +1,6 @@
 """Handlers in worker processes: what they are given, and how they end."""
 
+import contextlib
 import json
 import os
 import signal
@@ -229,9 +230,10 @@ def test_a_module_that_cannot_be_imported_is_a_function_error(tmp_path: Path) ->
     (tmp_path / "chalicelib").symlink_to(ROOT / "chalicelib")
     (tmp_path / "cli").symlink_to(ROOT / "cli")
 
-    with SandboxPool(
+    pool = SandboxPool(
         handler="broken.handler", environment={}, timeout_s=5, log_path=tmp_path / "log", code=tmp_path
-    ) as pool:
+    )
+    with contextlib.closing(pool):
         outcome = pool.invoke(b"{}")
 
     assert outcome.ending is Ending.ERROR

@@ -2,6 +2,7 @@
 
 import random
 import re
+from argparse import ArgumentTypeError
 from pathlib import Path
 from typing import Any
 
@@ -52,13 +53,13 @@ def test_a_fault_is_a_name_and_a_value(written: str, meant: tuple[str, Any]) -> 
     ],
 )
 def test_what_is_no_fault_is_refused_with_what_was_expected(written: str, sentence: str) -> None:
-    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}"):
+    with pytest.raises(ArgumentTypeError, match=f"^{re.escape(sentence)}"):
         fault(written)
 
 
 @given(st.text().filter(lambda text: text.partition("=")[0] not in switchboard.NAMES))
 def test_no_text_is_refused_otherwise_than_with_a_sentence(text: str) -> None:
-    with pytest.raises(ValueError, match="expected"):
+    with pytest.raises(ArgumentTypeError, match="expected"):
         fault(text)
 
 
